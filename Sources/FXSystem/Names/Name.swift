@@ -1,0 +1,112 @@
+internal import Glibc
+
+/// One component of a path, as bytes: not empty, no `/`, no NUL, not `.` or `..`, at most 255 bytes.
+///
+/// Linux names are bytes (path_resolution(7)); a Name survives a round trip whatever its encoding.
+public struct Name: Hashable, Sendable {
+    /// The bytes and a final NUL, so that a system call can borrow them.
+    @usableFromInline let terminated: [UInt8]
+
+    /// NAME_MAX of Linux, in bytes.
+    public static let maximumLength = 255
+
+    /// Checks bytes that come from a user, a database or a server.
+    public init(validating bytes: some Collection<UInt8>) throws(NameError) {
+        if bytes.isEmpty { throw .empty }
+        if bytes.count > Name.maximumLength { throw .tooLong(bytes.count) }
+        if bytes.elementsEqual([UInt8(ascii: ".")]) || bytes.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) {
+            throw .dots
+        }
+        if bytes.contains(0) { throw .nul }
+        if bytes.contains(UInt8(ascii: "/")) { throw .slash }
+        var terminated = [UInt8]()
+        terminated.reserveCapacity(bytes.count + 1)
+        terminated.append(contentsOf: bytes)
+        terminated.append(0)
+        self.terminated = terminated
+    }
+
+    /// Checks the UTF-8 bytes of `text`.
+    public init(_ text: String) throws(NameError) {
+        try self.init(validating: Array(text.utf8))
+    }
+
+    /// Copies a name the kernel passed to a handler.
+    ///
+    /// The VFS has already refused `/` and NUL and keeps `.` and `..` to itself; both are checked again because the
+    /// bytes decide what is reachable.
+    public init(copying cString: UnsafePointer<CChar>) throws(NameError) {
+        let length = unsafe strlen(cString)
+        let bytes = unsafe UnsafeRawBufferPointer(start: cString, count: length)
+        unsafe try self.init(validating: bytes)
+    }
+
+    /// The number of bytes, without the NUL.
+    public var count: Int { terminated.count - 1 }
+
+    /// The bytes, without the NUL.
+    public var bytes: ArraySlice<UInt8> { terminated.dropLast() }
+
+    /// Lends the bytes as a C string for the time of `body`.
+    @inlinable
+    public func withCString<Result, Failure: Error>(
+        _ body: (UnsafePointer<CChar>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe terminated.withUnsafeBufferPointer { buffer throws(Failure) in
+            // The storage always ends with a NUL, so the base address exists.
+            try unsafe UnsafeRawPointer(buffer.baseAddress.unsafelyUnwrapped)
+                .withMemoryRebound(to: CChar.self, capacity: buffer.count) { pointer throws(Failure) in
+                    unsafe try body(pointer)
+                }
+        }
+    }
+}
+
+/// Why bytes are not a file name.
+public enum NameError: Error, Equatable, Sendable {
+    case empty, dots, nul, slash
+    /// Longer than 255 bytes; carries the length.
+    case tooLong(Int)
+}
+
+extension Name: Comparable {
+    /// Byte order, the order of `LC_ALL=C ls`.
+    public static func < (left: Name, right: Name) -> Bool {
+        left.bytes.lexicographicallyPrecedes(right.bytes)
+    }
+}
+
+extension Name: CustomStringConvertible {
+    /// The name for a person: UTF-8 where it is, everything that could deceive a terminal escaped as `\xNN`.
+    public var description: String { displayed(bytes) }
+}
+
+/// Bytes as text for logs and terminals: invalid UTF-8 and control or direction characters appear as `\xNN`.
+public func displayed(_ bytes: some Collection<UInt8>) -> String {
+    var shown = ""
+    var rest = Substring(decoding: bytes, as: UTF8.self).unicodeScalars
+    if Array(String(rest).utf8).elementsEqual(bytes) {
+        while let scalar = rest.popFirst() {
+            if isSafeToShow(scalar) {
+                shown.unicodeScalars.append(scalar)
+            } else {
+                for byte in String(scalar).utf8 { shown += escape(byte) }
+            }
+        }
+        return shown
+    }
+    for byte in bytes { shown += (0x20..<0x7f).contains(byte) ? String(UnicodeScalar(byte)) : escape(byte) }
+    return shown
+}
+
+private func isSafeToShow(_ scalar: UnicodeScalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .surrogate, .privateUse, .lineSeparator, .paragraphSeparator: false
+    default: true
+    }
+}
+
+private func escape(_ byte: UInt8) -> String {
+    let digits = Array("0123456789abcdef")
+    return "\\x\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+}

@@ -1,0 +1,105 @@
+internal import Glibc
+
+/// A value behind a lock on which threads can wait for a condition.
+///
+/// The only way to wait in this project (house style 20). Hold it for memory only: bodies make no system call and answer no request.
+///
+/// `@unchecked Sendable`: `state` is touched only between lock and unlock of `mutex`; both C objects live at fixed
+/// addresses from init to deinit and POSIX allows any thread to use them.
+@safe
+public final class Monitor<State>: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+    private var state: State
+
+    public init(_ state: sending State) {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe condition = .allocate(capacity: 1)
+        unsafe mutex.initialize(to: pthread_mutex_t())
+        unsafe condition.initialize(to: pthread_cond_t())
+        unsafe pthread_mutex_init(mutex, nil)
+        // Deadlines must not move when somebody sets the clock.
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(condition, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+        self.state = state
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe condition.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// Runs `body` alone, then wakes every waiter so that it looks at its condition again.
+    public func withLock<Result, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        defer {
+            unsafe pthread_cond_broadcast(condition)
+            unsafe pthread_mutex_unlock(mutex)
+        }
+        return try body(&state)
+    }
+
+    /// Waits until `body` returns something, or until `deadline`; nil means the deadline came first.
+    ///
+    /// `body` runs under the lock, at once and after every change; it may change the state when it succeeds.
+    /// - Parameter deadline: monotonic; nil waits without end.
+    public func wait<Result>(until deadline: ContinuousDeadline? = nil, _ body: (inout State) -> Result?) -> Result? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) {
+                unsafe pthread_cond_broadcast(condition)
+                return result
+            }
+            if let deadline {
+                var time = deadline.systemTime
+                if unsafe pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT {
+                    let result = body(&state)
+                    if result != nil { unsafe pthread_cond_broadcast(condition) }
+                    return result
+                }
+            } else {
+                unsafe pthread_cond_wait(condition, mutex)
+            }
+        }
+    }
+}
+
+/// A moment on the monotonic clock.
+public struct ContinuousDeadline: Sendable, Comparable {
+    let nanoseconds: UInt64
+
+    /// The moment `duration` from now.
+    public static func after(_ duration: Duration) -> ContinuousDeadline {
+        let parts = duration.components
+        let span = parts.seconds < 0 ? 0 : UInt64(parts.seconds) &* 1_000_000_000 &+ UInt64(parts.attoseconds / 1_000_000_000)
+        return ContinuousDeadline(nanoseconds: now().nanoseconds &+ span)
+    }
+
+    public static func now() -> ContinuousDeadline {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return ContinuousDeadline(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+    }
+
+    public var hasPassed: Bool { ContinuousDeadline.now() >= self }
+
+    /// What is left until then; zero when it has passed.
+    public var remaining: Duration {
+        let current = ContinuousDeadline.now().nanoseconds
+        return .nanoseconds(Int64(nanoseconds > current ? nanoseconds - current : 0))
+    }
+
+    public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    var systemTime: timespec {
+        timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    }
+}

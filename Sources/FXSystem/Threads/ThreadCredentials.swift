@@ -1,0 +1,43 @@
+internal import CLinux
+internal import Glibc
+
+/// Runs calls under the owner and umask of somebody else, on this thread only.
+///
+/// Files made for a caller must belong to the caller. The raw setfsuid(2) acts on one thread; the kernel then drops
+/// the file-system capabilities, which are taken back, because the kernel has already checked the caller's rights
+/// (`default_permissions`) with groups that we do not know.
+public enum ThreadCredentials {
+    /// True when this process may act for others.
+    public static let canImpersonate = geteuid() == 0
+
+    /// Gives the calling thread a umask of its own (unshare(2), CLONE_FS). Call once at the start of each worker thread.
+    public static func detachUmask() -> Bool { fx_unshare_fs() == 0 }
+
+    /// Runs `body` with the given file-system owner, group and umask.
+    public static func acting<Result, Failure: Error>(
+        asOwner owner: UInt32, group: UInt32, umask mask: UInt32, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let previousMask = Glibc.umask(mask)
+        defer { _ = Glibc.umask(previousMask) }
+        guard canImpersonate, owner != 0 || group != 0 else { return try body() }
+        let previousGroup = fx_thread_setfsgid(group)
+        let previousOwner = fx_thread_setfsuid(owner)
+        raiseFileCapabilities()
+        defer {
+            _ = fx_thread_setfsuid(UInt32(bitPattern: previousOwner))
+            _ = fx_thread_setfsgid(UInt32(bitPattern: previousGroup))
+        }
+        return try body()
+    }
+
+    /// CAP_FSETID stays down: with it the kernel would not clear set-group-ID where it must.
+    private static func raiseFileCapabilities() {
+        let empty = fx_cap_data(effective: 0, permitted: 0, inheritable: 0)
+        var sets = [empty, empty]
+        guard unsafe fx_capget(&sets) == 0 else { return }
+        // CAP_CHOWN 0, CAP_DAC_OVERRIDE 1, CAP_DAC_READ_SEARCH 2, CAP_FOWNER 3, CAP_MKNOD 27.
+        let wanted: UInt32 = 0b1111 | 1 << 27
+        sets[0].effective |= wanted & sets[0].permitted
+        _ = unsafe fx_capset(&sets)
+    }
+}
