@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import SystemPackage
 
 /// `.fxmount`: the live state as files.

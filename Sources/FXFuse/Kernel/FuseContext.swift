@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 

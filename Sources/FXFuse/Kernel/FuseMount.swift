@@ -1,6 +1,6 @@
 internal import CFuse3
 internal import CLinux
-public import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -132,7 +132,7 @@ public final class FuseMount: @unchecked Sendable {
     private func serve() {
         // Without a umask of its own the thread uses the process's, which the CLI sets to 0.
         _ = ThreadCredentials.detachUmask()
-        var buffer = fuse_buf()
+        var buffer = unsafe fuse_buf()
         defer { unsafe free(buffer.mem) }
         while unsafe fuse_session_exited(session) == 0 {
             let count = unsafe fuse_session_receive_buf(session, &buffer)

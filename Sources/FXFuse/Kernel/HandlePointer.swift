@@ -5,8 +5,8 @@ internal import Glibc
 ///
 /// The kernel sends no request with a handle after its release (fuse_lowlevel.h), so borrowing one is safe.
 enum HandlePointer {
-    static func retain(_ handle: any FileHandle) -> UInt64 { unsafe retainBox(FileBox(handle)) }
-    static func retain(_ handle: any DirectoryHandle) -> UInt64 { unsafe retainBox(DirectoryBox(handle)) }
+    static func retain(_ handle: any FileHandle) -> UInt64 { retainBox(FileBox(handle)) }
+    static func retain(_ handle: any DirectoryHandle) -> UInt64 { retainBox(DirectoryBox(handle)) }
 
     static func file(_ info: UnsafeMutablePointer<fuse_file_info>?) -> (any FileHandle)? {
         guard let pointer = unsafe pointer(info) else { return nil }

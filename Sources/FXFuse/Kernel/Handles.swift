@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import SystemPackage
 
 /// How the kernel should treat an open file (FOPEN_ flags of fuse.h).
@@ -62,7 +62,7 @@ struct ListedEntry {
     /// Any bytes; `.` and `..` among them.
     var name: [UInt8]
     var inode: UInt64
-    var type: FileType
+    var type: FXSystem.FileType
     /// Where the next one starts.
     var nextOffset: Int64
     /// For READDIRPLUS; nil where the kernel shall look it up itself.

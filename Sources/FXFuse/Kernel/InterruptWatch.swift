@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -41,7 +41,7 @@ final class InterruptWatch: Sendable {
 
     /// Called by libfuse on any worker, holding a lock of the request: it may only leave a note.
     static let callback: @convention(c) (fuse_req_t?, UnsafeMutableRawPointer?) -> Void = { _, pointer in
-        InterruptWatch.shared.signalled(Int(bitPattern: unsafe pointer))
+        InterruptWatch.shared.signalled(Int(bitPattern: pointer))
     }
 
     /// Remembers a request that is going to wait. `cancel` is called at most once, from the watch's thread.

@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 
 /// The reply of READDIR and READDIRPLUS while it is being packed.
@@ -19,7 +19,7 @@ struct ListingBuffer {
     /// Adds a name; false when it does not fit any more.
     mutating func add(_ entry: ListedEntry) -> Bool {
         var attributes = stat()
-        attributes.st_ino = entry.inode
+        attributes.st_ino = ino_t(entry.inode)
         attributes.st_mode = entry.type.rawValue
         let rest = unsafe memory.count - count
         let terminated = entry.name + [0]

@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import SystemPackage
 
 /// Something the kernel can have an inode of. What a kind of node does not support is refused by default.

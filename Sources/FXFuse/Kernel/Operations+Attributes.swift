@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -7,13 +7,13 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func installAttributeOperations() {
         unsafe getattr = { raw, number, info in
-            serve(raw, { context, _ throws(Errno) -> (FileStatus, Double) in
+            unsafe serve(raw, { context, _ throws(Errno) -> (FileStatus, Double) in
                 let node = try context.node(number)
                 return (try node.status(using: unsafe HandlePointer.file(info)), node.timeout)
             }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe setattr = { raw, number, attributes, which, info in
-            serve(raw, { context, caller throws(Errno) -> (FileStatus, Double) in
+            unsafe serve(raw, { context, caller throws(Errno) -> (FileStatus, Double) in
                 guard let attributes = unsafe attributes?.pointee else { throw .invalidArgument }
                 let node = try context.node(number)
                 let status = try node.setAttributes(
@@ -22,20 +22,20 @@ extension fuse_lowlevel_ops {
             }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe statfs = { raw, number in
-            serve(raw, { context, _ throws(Errno) in try context.node(number).space() },
+            unsafe serve(raw, { context, _ throws(Errno) in try context.node(number).space() },
                   answer: { $1.answer(space: $2) })
         }
         unsafe getxattr = { raw, number, cName, size in
-            serve(raw, { context, caller throws(Errno) in
+            unsafe serve(raw, { context, caller throws(Errno) in
                 try context.node(number).attribute(try unsafe text(cName), by: caller)
             }, answer: { $1.answer(attribute: $2, capacity: size) })
         }
         unsafe listxattr = { raw, number, size in
-            serve(raw, { context, _ throws(Errno) in try context.node(number).attributeNames() },
+            unsafe serve(raw, { context, _ throws(Errno) in try context.node(number).attributeNames() },
                   answer: { $1.answer(attribute: $2, capacity: size) })
         }
         unsafe setxattr = { raw, number, cName, value, size, flags in
-            serve(raw) { context, caller, request in
+            unsafe serve(raw) { context, caller, request in
                 do throws(Errno) {
                     guard let mode = AttributeMode(rawValue: flags) else { throw .invalidArgument }
                     let node = try context.node(number)
@@ -48,9 +48,9 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe removexattr = { raw, number, cName in
-            serve(raw, { context, caller throws(Errno) in
+            unsafe serve(raw, { context, caller throws(Errno) in
                 try context.node(number).removeAttribute(try unsafe text(cName), by: caller)
-            }, answer: { $1.succeed() })
+            }, answer: { _, request, _ in request.succeed() })
         }
     }
 }

@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -7,7 +7,7 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func installDirectoryOperations() {
         unsafe opendir = { raw, number, _ in
-            serve(raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
+            unsafe serve(raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
                   answer: { _, request, handle in
                       let pointer = HandlePointer.retain(handle)
                       if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
@@ -16,7 +16,7 @@ extension fuse_lowlevel_ops {
                   })
         }
         unsafe readdir = { raw, _, size, offset, info in
-            serve(raw) { _, caller, request in
+            unsafe serve(raw) { _, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
                 request.answer(listing: size) { buffer throws(Errno) in
                     try handle.enumerate(from: Int64(offset), withStatus: false, by: caller) { buffer.add($0) }
@@ -24,7 +24,7 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe readdirplus = { raw, _, size, offset, info in
-            serve(raw) { context, caller, request in
+            unsafe serve(raw) { context, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
                 request.answer(listing: size) { buffer throws(Errno) in
                     try handle.enumerate(from: Int64(offset), withStatus: true, by: caller) { entry in
@@ -35,13 +35,13 @@ extension fuse_lowlevel_ops {
         }
         unsafe releasedir = { raw, _, info in
             let pointer = unsafe info?.pointee.fh ?? 0
-            serve(raw) { _, _, request in
+            unsafe serve(raw) { _, _, request in
                 HandlePointer.takeDirectory(pointer)?.release()
                 request.succeed()
             }
         }
         unsafe fsyncdir = { raw, _, _, info in
-            serve(raw) { _, caller, request in
+            unsafe serve(raw) { _, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
                 handle.sync(by: caller, request)
             }

@@ -58,7 +58,7 @@ enum PassthroughWire {
     static func announcing(_ backing: BackingID?, _ reply: () -> Int32) -> Int32 {
         guard let backing else { return reply() }
         unsafe pthread_setspecific(pendingKey, UnsafeRawPointer(bitPattern: Int(backing.rawValue)))
-        defer { unsafe pthread_setspecific(pendingKey, nil) }
+        defer { pthread_setspecific(pendingKey, nil) }
         return reply()
     }
 
@@ -92,7 +92,7 @@ enum PassthroughWire {
 
     private static func look(at request: UnsafeRawBufferPointer, _ userdata: UnsafeMutableRawPointer?) {
         // fuse_in_header: len, opcode; fuse_init_in: major, minor, max_readahead, flags, flags2.
-        guard unsafe request.count >= inHeaderSize + 20, unsafe request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == opcodeInit
+        guard request.count >= inHeaderSize + 20, unsafe request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == opcodeInit
         else { return }
         let flags = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 12, as: UInt32.self)
         let flags2 = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 16, as: UInt32.self)
@@ -109,7 +109,7 @@ enum PassthroughWire {
                 if negotiation.takesInitReply() { unsafe switchOn(body) }
             } else if let pending = unsafe pthread_getspecific(pendingKey), size >= openOutSize {
                 unsafe attach(Int32(truncatingIfNeeded: Int(bitPattern: pending)), to: body + (size - openOutSize))
-                unsafe pthread_setspecific(pendingKey, nil)
+                pthread_setspecific(pendingKey, nil)
             }
         }
         return unsafe writev(descriptor, vector, count)

@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -56,7 +56,7 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     /// False when the kernel did not take it: it will not release the handle then.
     consuming func answer(open reply: OpenReply, handle: UInt64, isDirectory: Bool = false) -> Bool {
         let raw = unsafe take()
-        var info = unsafe reply.info(handle: handle, isDirectory: isDirectory)
+        var info = reply.info(handle: handle, isDirectory: isDirectory)
         return PassthroughWire.announcing(reply.backing) { unsafe fuse_reply_open(raw, &info) } == 0
     }
 
@@ -64,7 +64,7 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     consuming func answer(created entry: EntryReply, open reply: OpenReply, handle: UInt64) -> Bool {
         let raw = unsafe take()
         var parameter = entry.parameter
-        var info = unsafe reply.info(handle: handle, isDirectory: false)
+        var info = reply.info(handle: handle, isDirectory: false)
         return PassthroughWire.announcing(reply.backing) { unsafe fuse_reply_create(raw, &parameter, &info) } == 0
     }
 
@@ -93,7 +93,7 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     /// Answers with a part of a file that libfuse splices to the kernel, so that the data never enters our memory.
     consuming func answer(from descriptor: borrowing OwnedDescriptor, at offset: UInt64, count: Int) {
         let raw = unsafe take()
-        var vector = unsafe fx_bufvec(count)
+        var vector = fx_bufvec(count)
         unsafe vector.buf.flags = fuse_buf_flags(FUSE_BUF_IS_FD.rawValue | FUSE_BUF_FD_SEEK.rawValue)
         unsafe vector.buf.fd = descriptor.rawValue
         unsafe vector.buf.pos = off_t(offset)
@@ -204,7 +204,7 @@ extension FileStatus {
     /// For libfuse; `device` is the kernel's own number for the mount and not ours to say.
     var stat: stat {
         var out = Glibc.stat()
-        out.st_ino = inode
+        out.st_ino = ino_t(inode)
         out.st_mode = mode
         out.st_nlink = nlink_t(linkCount)
         out.st_uid = owner

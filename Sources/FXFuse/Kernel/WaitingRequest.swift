@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import Synchronization
 internal import SystemPackage
 

@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -15,7 +15,7 @@ struct WriteData: ~Copyable {
 
     /// Moves the bytes into a file, without passing through Swift; returns how many the file took.
     func copy(to descriptor: borrowing OwnedDescriptor, at offset: UInt64) throws(Errno) -> Int {
-        var target = unsafe fx_bufvec(count)
+        var target = fx_bufvec(count)
         unsafe target.buf.flags = fuse_buf_flags(FUSE_BUF_IS_FD.rawValue | FUSE_BUF_FD_SEEK.rawValue)
         unsafe target.buf.fd = descriptor.rawValue
         unsafe target.buf.pos = off_t(offset)
@@ -28,11 +28,11 @@ struct WriteData: ~Copyable {
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws(Errno) -> Result) throws(Errno) -> Result {
         let count = count
         let first = unsafe vector.pointee.buf
-        if unsafe vector.pointee.count == 1, first.flags.rawValue & FUSE_BUF_IS_FD.rawValue == 0 {
+        if unsafe vector.pointee.count == 1, unsafe first.flags.rawValue & FUSE_BUF_IS_FD.rawValue == 0 {
             return try unsafe body(UnsafeRawBufferPointer(start: first.mem, count: count))
         }
         return try unsafe withUnsafeTemporaryAllocation(byteCount: max(count, 1), alignment: 16) { memory throws(Errno) in
-            var target = unsafe fx_bufvec(count)
+            var target = fx_bufvec(count)
             unsafe target.buf.mem = memory.baseAddress
             let copied = unsafe fuse_buf_copy(&target, vector, fuse_buf_copy_flags(rawValue: 0))
             if copied < 0 { throw Errno(rawValue: Int32(-copied)) }

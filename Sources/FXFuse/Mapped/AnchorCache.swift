@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -28,7 +28,7 @@ final class AnchorCache: Sendable {
     /// A quarter of what the process may open, so that open files always find room; at least 64.
     init() {
         var limits = rlimit()
-        let known = unsafe getrlimit(__rlimit_resource_t(rawValue: RLIMIT_NOFILE.rawValue), &limits) == 0
+        let known = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0
         limit = known ? max(64, min(Int(clamping: limits.rlim_cur) / 4, 100_000)) : 64
     }
 

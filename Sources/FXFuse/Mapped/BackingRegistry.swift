@@ -1,5 +1,5 @@
 internal import CFuse3
-import FXSystem
+internal import FXSystem
 internal import Synchronization
 
 /// Registers backing files with the kernel for passthrough, where the mount has it.

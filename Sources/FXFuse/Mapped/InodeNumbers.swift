@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 
 /// Inode numbers as users of the mount see them: the same at every mount, different for different files.
 ///

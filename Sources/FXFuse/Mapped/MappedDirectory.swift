@@ -1,10 +1,10 @@
-import FXMapping
-import FXSystem
+internal import FXMapping
+internal import FXSystem
 internal import Synchronization
 internal import SystemPackage
 
 /// A directory below a mapped type, or its root.
-final class MappedDirectory: MappedNode, DirectoryNode {
+final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
     /// Set for the root of a type only.
     private let ownRoot: MappedRoot?
     private let held = Mutex<Anchor?>(nil)
@@ -90,10 +90,13 @@ final class MappedDirectory: MappedNode, DirectoryNode {
 
     func create(_ name: Name, _ flags: OpenFlags, mode: UInt32, by caller: Caller) throws(Errno) -> Created {
         let anchor = try anchor()
-        let file = try gate().create(place(of: name), in: anchor.descriptor, flags: flags, mode: mode, by: caller)
-        let made = try found(name, try file.descriptor.status())
+        let gate = try gate()
+        let file = try gate.create(place(of: name), in: anchor.descriptor, flags: flags, mode: mode, by: caller)
+        let status = try file.descriptor.status()
+        let candidate = MappedNode(status, typeID: gate.type.id, services: services, parent: self, name: name)
+        let made = Found(node: candidate, status: try candidate.shown(status))
         // The node the kernel knows may be an older one of the same inode; the mode of the I/O is its.
-        return Created(found: made) { node in MappedFileHandle(file, node: (node as? MappedNode) ?? made.mapped) }
+        return Created(found: made) { node in MappedFileHandle(file, node: (node as? MappedNode) ?? candidate) }
     }
 
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {

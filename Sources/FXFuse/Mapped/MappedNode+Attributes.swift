@@ -1,5 +1,5 @@
-import FXMapping
-import FXSystem
+internal import FXMapping
+internal import FXSystem
 internal import SystemPackage
 
 /// Extended attributes of mapped files: the backing file's own, and ours under `user.fxmount.`.
@@ -79,9 +79,9 @@ extension String {
     fileprivate func withCStringThrowing<Result>(
         _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
     ) throws(Errno) -> Result {
-        let characters = unsafe utf8CString
-        return try characters.withUnsafeBufferPointer { buffer throws(Errno) in
-            guard let base = unsafe buffer.baseAddress else { throw .invalidArgument }
+        let characters = utf8CString
+        return try unsafe characters.withUnsafeBufferPointer { buffer throws(Errno) in
+            guard let base = buffer.baseAddress else { throw .invalidArgument }
             return try unsafe body(base)
         }
     }

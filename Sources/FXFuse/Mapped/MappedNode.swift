@@ -1,5 +1,5 @@
-import FXMapping
-import FXSystem
+internal import FXMapping
+internal import FXSystem
 internal import Synchronization
 internal import SystemPackage
 
@@ -18,9 +18,11 @@ final class MappedServices: Sendable {
 ///
 /// Every access checks that the name still is that inode: a name that was changed behind the mount's back is ESTALE,
 /// upon which the kernel looks the path up again.
-class MappedNode: Node {
+///
+/// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable type.
+class MappedNode: Node, @unchecked Sendable {
     let identity: FileIdentity
-    let type: FileType
+    let type: FXSystem.FileType
     let services: MappedServices
     let mode = InodeMode()
     private let typeID: Int64

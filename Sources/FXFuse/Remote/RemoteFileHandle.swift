@@ -1,5 +1,5 @@
-import FXRemote
-import FXSystem
+internal import FXRemote
+internal import FXSystem
 internal import SystemPackage
 
 /// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no worker.
@@ -15,7 +15,7 @@ final class RemoteFileHandle: FileHandle {
     var openReply: OpenReply { OpenReply() }
 
     func read(_ count: Int, at offset: UInt64, _ request: consuming PendingRequest) {
-        request.answer(upTo: count) { buffer throws(Errno) in
+        unsafe request.answer(upTo: count) { buffer throws(Errno) in
             try remote { () throws(RemoteError) in try unsafe file.read(into: buffer, at: offset) }
         }
     }
@@ -25,7 +25,7 @@ final class RemoteFileHandle: FileHandle {
         _ request: consuming PendingRequest
     ) {
         do throws(Errno) {
-            let written = try data.withBytes { bytes throws(Errno) in
+            let written = try unsafe data.withBytes { bytes throws(Errno) in
                 try remote { () throws(RemoteError) in try unsafe file.write(bytes, at: offset) }
             }
             request.answer(written: written)

@@ -1,5 +1,5 @@
-import FXRemote
-import FXSystem
+internal import FXRemote
+internal import FXSystem
 internal import SystemPackage
 
 /// What entries of remotes have in common: attributes and status.
@@ -84,24 +84,20 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
     }
 
     func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
-        let entries = try remote { () throws(RemoteError) in try place.tree.entries(in: id) }
-        let (place, id) = (place, id)
-        return VirtualListing(
-            entries.map { ($0.name, place.node(of: $0), place.status(of: $0)) },
-            inode: try status(using: nil).inode,
-            // fsync on a directory waits for everything below it.
-            syncing: { caller, request in
-                place.answer(request, by: caller) { place.tree.waitUntilCommitted(below: id, $0) }
-            })
+        let entries = try remote { () throws(RemoteError) in try self.place.tree.entries(in: self.id) }
+        let listed = entries.map { (name: $0.name, node: place.node(of: $0), status: place.status(of: $0)) }
+        // fsync on a directory waits for everything below it.
+        return VirtualListing(listed, inode: try status(using: nil).inode) { [place, id] caller, request in
+            place.answer(request, by: caller) { place.tree.waitUntilCommitted(below: id, $0) }
+        }
     }
 
     func create(_ name: Name, _ flags: OpenFlags, mode: UInt32, by caller: Caller) throws(Errno) -> Created {
         let made = try remote { () throws(RemoteError) in
-            try place.tree.create(
+            try self.place.tree.create(
                 name, in: id, mode: mode & ~caller.umask, exclusive: flags.contains(.exclusive), caller: caller)
         }
-        let place = place
-        return Created(found: place.found(made.0)) { _ in RemoteFileHandle(made.1, place) }
+        return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place) }
     }
 
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {

@@ -1,5 +1,5 @@
-import FXRemote
-import FXSystem
+internal import FXRemote
+internal import FXSystem
 internal import SystemPackage
 
 /// `sessions`: the configured remotes.

@@ -1,5 +1,5 @@
-import FXMapping
-import FXSystem
+internal import FXMapping
+internal import FXSystem
 internal import Synchronization
 internal import SystemPackage
 

@@ -1,5 +1,5 @@
-import FXMapping
-import FXSystem
+internal import FXMapping
+internal import FXSystem
 internal import SystemPackage
 
 /// `types`: the entities of the application.
@@ -40,7 +40,7 @@ final class TypesDirectory: DirectoryNode {
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {
         do throws(MappingError) {
             let entityName = try EntityName(name.description)
-            guard entityName.name == name else { throw MappingError.invalidEncoding }
+            guard entityName.name == name else { throw MappingError.system(.invalidArgument) }
             let entity = try services.registry.createEntity(entityName, in: services.application)
             let node = EntityDirectory(entity, services)
             return Found(node: node, status: services.directoryStatus(inode: InodeNumbers.entity(entity.id)))
@@ -93,7 +93,7 @@ final class EntityDirectory: DirectoryNode {
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {
         do throws(MappingError) {
             let typeName = try TypeName(name.description)
-            guard typeName.name == name else { throw MappingError.invalidEncoding }
+            guard typeName.name == name else { throw MappingError.system(.invalidArgument) }
             let path = try defaultPath(typeName)
             return found(
                 try services.registry.createType(

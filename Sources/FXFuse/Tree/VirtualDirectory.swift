@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import SystemPackage
 
 /// A listing made when the directory was opened; positions are indices and stay valid.

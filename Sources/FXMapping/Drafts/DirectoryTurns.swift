@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 
 /// One name change at a time in each directory.
 ///

@@ -1,4 +1,4 @@
-import FXSystem
+internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
@@ -25,7 +25,7 @@ enum DraftRemoval {
         try checkNothingSealedGoes(name, of: file, bytes: bytes, in: directory)
         let flags = file.isDirectory ? AT_REMOVEDIR : 0
         let number = directory.rawValue
-        let result = name.withCString { unsafe unlinkat(number, $0, flags) }
+        let result = unsafe name.withCString { unsafe unlinkat(number, $0, flags) }
         if result != 0 { throw Errno(rawValue: errno) }
     }
 

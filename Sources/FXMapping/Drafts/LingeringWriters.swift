@@ -1,6 +1,7 @@
-import FXSystem
+internal import FXSystem
 internal import CLinux
 internal import Glibc
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
@@ -30,30 +31,27 @@ final class LingeringWriters: Sendable {
 
     private struct Queue {
         var watched: [Watched] = []
+        var hasArrivals = false
         var isStopping = false
+        var hasEnded = false
     }
 
-    private let queue: Monitor<Queue>
+    /// The kernel's reference is usually gone after one or two of the shortest; a mapping can stay for days.
+    private static let shortestPause: Duration = .milliseconds(2)
+    private static let longestPause: Duration = .milliseconds(500)
+
+    private let queue = Monitor(Queue())
     private let ledger: SealLedger
     private let events: EventLog
-    private let thread: Mutex<Handle>
-
-    private struct Handle: ~Copyable, Sendable {
-        var thread: ServiceThread?
-    }
 
     init(ledger: SealLedger, events: EventLog) throws(Errno) {
         self.ledger = ledger
         self.events = events
-        self.queue = Monitor(Queue())
         // Breaking a lease sends SIGIO, whose default is to end the process (fcntl(2)).
-        unsafe _ = signal(SIGIO, SIG_IGN)
-        let queue = self.queue
-        self.thread = Mutex(
-            Handle(
-                thread: try ServiceThread(name: "fx-seal") {
-                    LingeringWriters.run(queue, ledger: ledger, events: events)
-                }))
+        _ = signal(SIGIO, SIG_IGN)
+        let queue = queue
+        // Detached: `stop` waits for its end.
+        _ = try ServiceThread(name: "fx-seal") { LingeringWriters.run(queue, ledger: ledger, events: events) }
     }
 
     /// Takes over one counted writer of `file`, which the caller is about to close.
@@ -62,7 +60,10 @@ final class LingeringWriters: Sendable {
             let probe = Probe(try file.descriptor.reopen(.readOnly))
             let watched = Watched(
                 identity: file.identity, root: file.root, probe: probe, path: path, since: .after(LingeringWriters.patience))
-            queue.withLock { $0.watched.append(watched) }
+            queue.withLock { queue in
+                queue.watched.append(watched)
+                queue.hasArrivals = true
+            }
         } catch {
             // Without a probe nothing can be watched: the file counts as being written until the mount ends, which
             // protects its names; say so.
@@ -75,37 +76,30 @@ final class LingeringWriters: Sendable {
     /// Ends the thread. What is still watched is sealed by the end of the mount.
     func stop() {
         queue.withLock { $0.isStopping = true }
-        let handle = thread.withLock { handle in
-            let taken = handle.thread.take()
-            return Handle(thread: taken)
-        }
-        handle.join()
+        _ = queue.wait { $0.hasEnded ? () : nil }
     }
 
     private static func run(_ queue: Monitor<Queue>, ledger: SealLedger, events: EventLog) {
-        var round = 0
-        while true {
-            // The lease is usually granted at the first or second look; a mapping can stay for days.
-            let pause: Duration = round < 20 ? .milliseconds(2) : round < 100 ? .milliseconds(20) : .milliseconds(500)
-            let deadline: ContinuousDeadline? = round == 0 ? nil : .after(pause)
-            let batch: [Watched]? = queue.wait(until: deadline) { queue in
-                if queue.isStopping { return [] }
-                if round > 0 && queue.watched.count == 0 { return nil }
-                guard round == 0, !queue.watched.isEmpty else { return nil }
-                return queue.watched
-            }
-            if let batch, batch.isEmpty { return }
-            let present = batch ?? queue.withLock { $0.watched }
-            if present.isEmpty {
-                round = 0
-                continue
-            }
-            let left = present.compactMap { look(at: $0, ledger: ledger, events: events) }
-            queue.withLock { queue in
-                // New ones came in behind those we looked at.
-                queue.watched = left + queue.watched.dropFirst(present.count)
-                round = queue.watched.isEmpty ? 0 : (left.count < present.count ? 1 : round + 1)
-            }
+        var pause = shortestPause
+        while let batch = next(queue, after: &pause) {
+            let left = batch.compactMap { look(at: $0, ledger: ledger, events: events) }
+            if left.count < batch.count { pause = shortestPause }
+            queue.withLock { $0.watched += left }
+        }
+        queue.withLock { $0.hasEnded = true }
+    }
+
+    /// Everything that is watched, at once after an arrival, otherwise after a pause that grows; nil at the end.
+    private static func next(_ queue: Monitor<Queue>, after pause: inout Duration) -> [Watched]? {
+        let isIdle = queue.withLock { $0.watched.isEmpty }
+        let deadline: ContinuousDeadline? = isIdle ? nil : .after(pause)
+        let hasArrivals = queue.wait(until: deadline) { $0.isStopping || $0.hasArrivals ? $0.hasArrivals : nil }
+        pause = hasArrivals == true ? shortestPause : min(pause * 2, longestPause)
+        return queue.withLock { queue in
+            if queue.isStopping { return nil }
+            queue.hasArrivals = false
+            defer { queue.watched = [] }
+            return queue.watched
         }
     }
 
@@ -143,11 +137,5 @@ final class LingeringWriters: Sendable {
                 "version_failed", level: .error,
                 [.init("path", .string("\(path)")), .init("errno", .string(error.symbol))])
         }
-    }
-}
-
-extension LingeringWriters.Handle {
-    fileprivate consuming func join() {
-        if let thread = thread.take() { thread.join() }
     }
 }

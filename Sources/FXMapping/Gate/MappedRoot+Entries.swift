@@ -36,7 +36,7 @@ extension MappedRoot {
     ) throws(Errno) -> FileStatus {
         try checkName(place.name)
         try checkWritable(operation, place, caller)
-        try ThreadCredentials.acting(asOwner: caller.uid, group: caller.gid, umask: caller.umask) { () throws(Errno) in
+        try ThreadCredentials.acting(for: caller) { () throws(Errno) in
             try make(directory)
         }
         let status = try directory.status(of: place.name)

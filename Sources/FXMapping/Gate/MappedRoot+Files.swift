@@ -43,8 +43,8 @@ extension MappedRoot {
         for _ in 0..<3 {
             do throws(Errno) {
                 let creating = flags.forBacking.union([.create, .exclusive])
-                let descriptor = try ThreadCredentials.acting(asOwner: caller.uid, group: caller.gid, umask: caller.umask) {
-                    () throws(Errno) in try directory.open(place.name, creating, mode: mode)
+                let descriptor = try ThreadCredentials.acting(for: caller) { () throws(Errno) -> OwnedDescriptor in
+                    try directory.open(place.name, creating, mode: mode)
                 }
                 let status = try descriptor.status()
                 let temporary = isTemporary(place, exclusive: exclusive, mode: mode)

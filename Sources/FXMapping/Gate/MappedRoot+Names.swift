@@ -19,8 +19,10 @@ extension MappedRoot {
         switch policy.verdict(on: .removeName, of: state) {
         case .refuse(let error, let rule): throw refuse(operation, place, caller, error, rule: rule)
         case .moveToVersions:
-            try keepName(place.name, of: file, in: directory, path: shared.ledger.backupPath(of: file) ?? place.path())
-            try DraftRemoval.remove(place.name, of: file, bytes: .sealed, in: directory)
+            let path = shared.ledger.backupPath(of: file) ?? place.path()
+            try keepingName(place.name, of: file, in: directory, path: path) { () throws(Errno) in
+                try DraftRemoval.remove(place.name, of: file, bytes: .sealed, in: directory)
+            }
         case .allow, .keepVersionFirst, .guardWrites:
             try DraftRemoval.remove(place.name, of: file, bytes: bytes(of: file, caller), in: directory)
         }
@@ -104,15 +106,16 @@ extension MappedRoot {
         // An empty directory has no version; taking its name away is what rmdir would be.
         let verdict = policy.verdict(on: present.isDirectory ? .removeName : .replaceName, of: state)
         if case .refuse(let error, let rule) = verdict { throw refuse("rename", place, caller, error, rule: rule) }
-        var bytes = bytes(of: present, caller)
+        let bytes = bytes(of: present, caller)
         // A draft name can be the last name of sealed bytes.
         let isLastName = bytes == .sealed && present.linkCount < 2
-        if verdict != .allow || isLastName {
-            try keepName(
-                place.name, of: present, in: newDirectory, path: shared.ledger.backupPath(of: present) ?? place.path())
-            bytes = .sealed
+        guard verdict != .allow || isLastName else {
+            return try DraftRemoval.replace(present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
         }
-        try DraftRemoval.replace(present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
+        let path = shared.ledger.backupPath(of: present) ?? place.path()
+        try keepingName(place.name, of: present, in: newDirectory, path: path) { () throws(Errno) in
+            try DraftRemoval.replace(present, bytes: .sealed, at: place.name, in: newDirectory, by: name, in: directory)
+        }
     }
 
     /// Answers `link(2)` within one type: the file keeps its seal under every name.
@@ -128,11 +131,20 @@ extension MappedRoot {
 
     // MARK: Private
 
-    /// Keeps the file behind a name as a version: by a second name, in constant time, when it has only this one.
-    private func keepName(
-        _ name: Name, of file: FileStatus, in directory: borrowing OwnedDescriptor, path: RelativePath
+    /// Keeps the file behind a name as a version (by a second name, in constant time, when it has only this one), then
+    /// runs `change`, which takes the name away.
+    private func keepingName(
+        _ name: Name, of file: FileStatus, in directory: borrowing OwnedDescriptor, path: RelativePath,
+        _ change: () throws(Errno) -> Void
     ) throws(Errno) {
         try versions.keepLinked(name, in: directory, path: path)
+        do throws(Errno) {
+            try change()
+        } catch {
+            // The file lives on under its name: its version must not be the same inode.
+            if file.isRegular { try versions.separate(try directory.open(name, .readOnly), path: path) }
+            throw error
+        }
         shared.events.record(
             "version_kept",
             [.init("path", .string("types/\(type.entity)/\(type.name)/\(path)")), .init("reason", "replaced")])

@@ -1,4 +1,5 @@
 public import FXSystem
+internal import Logging
 public import SystemPackage
 
 /// A mapped type while it is mounted: its root directory and the only way to change anything below it.
@@ -11,6 +12,8 @@ public final class MappedRoot: Sendable {
     /// The mapped directory, path-only.
     public let descriptor: OwnedDescriptor
     public let status: FileStatus
+    /// `f_fsid` of its file system, for inode numbers.
+    public let fileSystemID: UInt64
 
     let shared: SharedGate
     let versions: VersionStore
@@ -21,6 +24,7 @@ public final class MappedRoot: Sendable {
         guard let path = type.path else { throw .noSuchAddressOrDevice }
         let descriptor = try OwnedDescriptor.open(absolute: path, [.pathOnly, .directory])
         self.status = try descriptor.status()
+        self.fileSystemID = try descriptor.space().id
         self.versions = try VersionStore(root: descriptor)
         self.descriptor = descriptor
         self.type = type
@@ -29,8 +33,13 @@ public final class MappedRoot: Sendable {
 
     public var policy: Policy { type.policy }
 
+    /// True while the bytes of a file are nobody's promise.
+    public func isDraft(_ status: FileStatus, for caller: Caller) -> Bool {
+        shared.ledger.contentState(of: status, for: caller.uid) != .sealed
+    }
+
     /// The directory of the versions; refused as a name everywhere below a type.
-    public static func isReserved(_ name: Name) -> Bool { name == VersionStore.directoryName }
+    public static func isReserved(_ name: Name) -> Bool { VersionStore.isReserved(name) }
 
     /// Throws when the name is ours, not the user's.
     func checkName(_ name: Name) throws(Errno) {
