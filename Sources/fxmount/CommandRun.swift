@@ -2,7 +2,6 @@ internal import ArgumentParser
 internal import FXSystem
 internal import Foundation
 internal import Glibc
-internal import SystemPackage
 
 /// One run of the program, from its arguments to its exit code; the only place that turns errors into exit codes.
 struct CommandRun {
@@ -80,15 +79,4 @@ struct CommandRun {
 /// Ends a command whose output has already said everything.
 struct SilentExit: Error {
     var status: ExitStatus
-}
-
-extension CommandFailure {
-    /// What to tell of any error; the one place that knows every kind.
-    init(describing error: any Error) {
-        switch error {
-        case let failure as CommandFailure: self = failure
-        case let errno as Errno: self.init(ExitStatus(errno: errno.rawValue), errno.sentence, errno: errno)
-        default: self.init(.failure, "\(error)")
-        }
-    }
 }

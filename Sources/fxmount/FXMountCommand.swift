@@ -21,7 +21,7 @@ struct FXMountCommand: ParsableCommand {
             """,
         version: fxmountVersion,
         subcommands: [
-            UnmountCommand.self, ListCommand.self, StatusCommand.self,
+            UnmountCommand.self, ListCommand.self, StatusCommand.self, TypeCommand.self,
             
             ConfigCommand.self, MountCallCommand.self,
         ])
