@@ -21,7 +21,8 @@ struct FXMountCommand: ParsableCommand {
             """,
         version: fxmountVersion,
         subcommands: [
-            UnmountCommand.self, ListCommand.self, StatusCommand.self, TypeCommand.self,
+            MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
+            RetryCommand.self, ExportCommand.self, TypeCommand.self, SessionCommand.self,
             
             ConfigCommand.self, MountCallCommand.self,
         ])

@@ -36,8 +36,28 @@ struct MountAccess: Sendable {
         _ = try call("sync", path, [], "cannot sync")
     }
 
+    /// - Throws: ENOTCONN for a mount whose daemon is gone, exit 124 for one that does not answer.
+    func checkAnswers(_ path: String) throws(CommandFailure) {
+        _ = try call("answers", path, [], "no answer from")
+    }
+
     func isDirectory(_ path: String) throws(CommandFailure) -> Bool {
         try call("kind", path, [], "cannot look at")["directory"]?.boolean ?? false
+    }
+
+    /// The entries of a directory, each `{"name","directory",ATTRIBUTE…}`.
+    func entries(of path: String, attributes: [String]) throws(CommandFailure) -> [JSONValue] {
+        try call("entries", path, attributes, "cannot list").elements ?? []
+    }
+
+    func makeDirectory(_ path: String) throws(CommandFailure) {
+        _ = try call("makeDirectory", path, [], "cannot make")
+    }
+
+    /// Copies a file's content to a new file outside, durably.
+    /// - Throws: EEXIST when `destination` exists.
+    func copy(_ path: String, to destination: String) throws(CommandFailure) -> ByteCount {
+        ByteCount(UInt64(clamping: try call("copy", path, [destination], "cannot copy")["size"]?.integer ?? 0))
     }
 
     private func call(_ name: String, _ path: String, _ words: [String], _ action: String) throws(CommandFailure) -> JSONValue {

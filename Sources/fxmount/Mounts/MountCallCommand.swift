@@ -8,7 +8,7 @@ internal import SystemPackage
 struct MountCallCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "__mount-call", shouldDisplay: false)
 
-    enum Call: String, ExpressibleByArgument, CaseIterable { case read, attributes, set, sync, kind }
+    enum Call: String, ExpressibleByArgument, CaseIterable { case answers, read, attributes, set, sync, kind, entries, makeDirectory, copy }
 
     @Argument var call: Call
     @Argument var path: String
@@ -48,6 +48,40 @@ struct MountCallCommand: ParsableCommand {
         case .sync:
             // A regular file is made durable, a directory waits for everything below it.
             try OwnedDescriptor.open(absolute: path, [.readOnly, .nonBlocking]).sync()
+            return .null
+        case .entries:
+            let names = words
+            var found: [JSONValue] = []
+            let directory = try OwnedDescriptor.open(absolute: path, [.readOnly, .directory])
+            for name in try directory.entryNames().sorted() {
+                let entry = try directory.open(name, [.pathOnly])
+                var members: [JSONValue.Member] = [
+                    .init("name", .string(String(decoding: name.bytes, as: UTF8.self))),
+                    .init("directory", .bool(try entry.status().isDirectory)),
+                ]
+                for attribute in names {
+                    let value = try? entry.attribute(attribute)
+                    members.append(.init(attribute, .text(value.map { String(decoding: $0, as: UTF8.self) })))
+                }
+                found.append(.object(members))
+            }
+            return .array(found)
+        case .makeDirectory:
+            let parts = path.split(separator: "/")
+            guard let last = parts.last, let name = try? Name(String(last)) else { throw .invalidArgument }
+            let parent = "/" + parts.dropLast().joined(separator: "/")
+            try OwnedDescriptor.open(absolute: parent, [.pathOnly, .directory]).makeDirectory(name, mode: 0o777)
+            return .null
+        case .copy:
+            guard words.count == 1 else { throw .invalidArgument }
+            let source = try OwnedDescriptor.open(absolute: path, [.readOnly, .noFollow])
+            let target = try OwnedDescriptor.open(absolute: words[0], [.writeOnly, .create, .exclusive], mode: 0o666)
+            let count = try target.copyContent(from: source)
+            try target.sync()
+            return ["size": .bytes(count)]
+        case .answers:
+            // statfs(2) is never answered from a cache: a dead mount says ENOTCONN.
+            _ = try OwnedDescriptor.open(absolute: path, [.pathOnly]).space()
             return .null
         case .kind:
             let status = try OwnedDescriptor.open(absolute: path, [.pathOnly]).status()

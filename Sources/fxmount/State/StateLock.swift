@@ -69,6 +69,9 @@ struct StateLock: ~Copyable, Sendable {
         }
     }
 
+    /// Lets go; other processes may take it from now on.
+    consuming func release() {}
+
     /// Who holds the lock of a state directory now; nil when nobody does.
     static func holder(of directory: borrowing StateDirectory) -> LockHolder? {
         guard let name = try? fileName(), let file = try? directory.descriptor.open(name, [.readOnly]) else { return nil }
