@@ -37,8 +37,10 @@ extension OwnedDescriptor {
     private borrowing func extent(from position: UInt64, size: UInt64) throws(Errno) -> Range<UInt64>? {
         do throws(Errno) {
             let start = UInt64(try seek(Int64(position), whence: Int32(FX_SEEK_DATA)))
-            let end = UInt64(try seek(Int64(start), whence: Int32(FX_SEEK_HOLE)))
-            return start..<min(end, size) == start..<start ? nil : start..<min(end, size)
+            // A file that grows meanwhile has data past the end we copy to.
+            if start >= size { return nil }
+            let end = min(UInt64(try seek(Int64(start), whence: Int32(FX_SEEK_HOLE))), size)
+            return start < end ? start..<end : nil
         } catch {
             if error == .noSuchAddressOrDevice { return nil }
             // No SEEK_DATA here (EINVAL, EOPNOTSUPP): all of it counts as data.
