@@ -22,7 +22,7 @@ struct FXMountCommand: ParsableCommand {
         version: fxmountVersion,
         subcommands: [
             MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
-            RetryCommand.self, ExportCommand.self, TypeCommand.self, SessionCommand.self,
+            RetryCommand.self, ExportCommand.self, TypeCommand.self, VersionsCommand.self, SessionCommand.self,
             
             ConfigCommand.self, MountCallCommand.self,
         ])

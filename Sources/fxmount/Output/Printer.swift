@@ -58,17 +58,25 @@ struct Printer: Sendable {
         if !isJSON { write(Table(titles: titles, rows: rows).text(bold: isColoured), to: STDOUT_FILENO) }
     }
 
-    /// Writes everything; a reader that went away (EPIPE) ends the output silently, as in `fxmount list | head -1`.
+    /// Bytes as they are on stdout; false when the reader went away.
+    func write(_ bytes: [UInt8]) -> Bool { write(bytes[...], to: STDOUT_FILENO) }
+
     private func write(_ text: String, to descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
+        _ = write(Array(text.utf8)[...], to: descriptor)
+    }
+
+    /// Writes everything; a reader that went away (EPIPE) ends the output silently, as in `fxmount list | head -1`.
+    private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
+        var rest = bytes
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 {
                 if errno == EINTR { continue }
-                return
+                return false
             }
             rest = rest.dropFirst(count)
         }
+        return true
     }
 }
 
