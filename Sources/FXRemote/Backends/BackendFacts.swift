@@ -1,0 +1,47 @@
+public import FXSystem
+
+/// What a service can do and where its limits are; callers branch on these and never on the type of a backend.
+public struct BackendFacts: Sendable, Equatable {
+    /// A group of files becomes final by one call.
+    public var completesGroups = false
+    /// The size must be known before the first byte is sent.
+    public var needsSizeFirst = true
+    /// The size of one chunk, in bytes; `preferredChunk` lies in it.
+    public var chunkSizes: ClosedRange<UInt64> = 1...(64 << 20)
+    public var preferredChunk = ByteCount.mebibytes(8)
+    /// How many chunks of one file may be under way at once; 1 means in order.
+    public var parallelChunks = 1
+    /// Chunks can be sent while the file is still written.
+    public var uploadsWhileWriting = false
+    public var readsRanges = true
+    public var renamesCommitted = false
+    /// The service can take the spool file itself, without a copy.
+    public var adoptsLocalFiles = false
+    public var keepsModificationTimes = false
+    /// nil when the service names no limit.
+    public var maximumFileSize: ByteCount?
+    public var names = NameRules()
+
+    public init() {}
+
+    /// Which names a service carries.
+    public struct NameRules: Sendable, Equatable {
+        /// In bytes.
+        public var maximumLength = Name.maximumLength
+        public var mustBeUTF8 = false
+        /// Not usable for a session.
+        public var reservedForSessions: [Name] = []
+        /// Not usable for an entry directly in a session.
+        public var reservedInSessions: [Name] = []
+
+        public init() {}
+
+        /// - Parameter depth: 0 for a session, 1 for an entry directly in it.
+        func check(_ name: Name, depth: Int) throws(RemoteError) {
+            if name.count > maximumLength { throw .unrepresentableName }
+            if mustBeUTF8, !String(decoding: name.bytes, as: UTF8.self).utf8.elementsEqual(name.bytes) { throw .unrepresentableName }
+            if depth == 0, reservedForSessions.contains(name) { throw .reservedName }
+            if depth == 1, reservedInSessions.contains(name) { throw .reservedName }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+public import FXSystem
+public import SystemPackage
+
+/// What went wrong with a remote, as facts; `RemoteErrorTable.swift` makes errno, sentence and the decision to retry of it.
+public enum RemoteError: Error, Sendable, Equatable {
+    /// A system call on the spool, the journal or a local store failed.
+    case local(Errno, during: LocalStep)
+    case noSuchEntry
+    case noAttribute
+    case exists
+    case notDirectory
+    case isDirectory
+    case directoryNotEmpty
+    /// Files directly below a remote.
+    case needsSession
+    /// Removing or replacing what is sealed or belongs to somebody else.
+    case protected
+    /// A change the entry's kind does not allow, such as renaming a session.
+    case notSupported
+    case sessionClosed(SessionState)
+    case draining
+    /// The service needs this name for itself.
+    case reservedName
+    /// The service cannot carry the name.
+    case unrepresentableName
+    case acrossSessions
+    /// The entry is being sent; the rename can be tried again.
+    case busy
+    case tooLarge(limit: ByteCount)
+    case quotaExceeded
+    /// The service has no room.
+    case serviceFull
+    /// Completion was refused: these paths are drafts or failed.
+    case incomplete([RelativePath])
+    case invalidArgument
+    case credentials
+    case forbidden
+    case unreachable
+    case timedOut
+    /// The service is overloaded or restarting and may have said when to come back.
+    case unavailable(retryAfter: Duration?)
+    /// The answer makes no sense.
+    case protocolViolation
+    /// What the service holds is not what was sent.
+    case verificationMismatch
+    /// The bytes changed under a reader.
+    case changed
+    case expired
+    /// The journal cannot be used.
+    case journal(JournalFailure)
+    /// The caller was killed or the service stopped.
+    case interrupted
+}
+
+/// The step of local work a system call belonged to.
+public enum LocalStep: String, Sendable {
+    case spool, store, journal, recovery
+}
+
+/// What is wrong with the journal.
+public enum JournalFailure: Sendable, Equatable {
+    /// An SQLite result code (sqlite.org/rescode.html), extended.
+    case database(code: Int32)
+    /// Written by a newer version of this program.
+    case newer
+    case damaged
+}

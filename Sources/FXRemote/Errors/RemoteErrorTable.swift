@@ -1,0 +1,88 @@
+internal import FXSystem
+public import SystemPackage
+
+/// The one table from facts to errno, sentence and retry. `docs/ERRORS.md` shows the same rows.
+extension RemoteError {
+    /// What the kernel is told.
+    public var errno: Errno { row.errno }
+    /// For a person: what happened and what to do.
+    public var message: String { row.message }
+    /// True when the same call may succeed later with nothing changed.
+    public var isTemporary: Bool { row.isTemporary }
+    /// What a service asked to wait before the next attempt.
+    public var retryAfter: Duration? { if case .unavailable(let duration) = self { duration } else { nil } }
+
+    private struct Row {
+        var errno: Errno
+        var message: String
+        var isTemporary = false
+    }
+
+    private var row: Row {
+        switch self {
+        case .local(let errno, let step): RemoteError.row(of: errno, during: step)
+        case .noSuchEntry: Row(errno: .noSuchFileOrDirectory, message: "there is no such file")
+        case .noAttribute: Row(errno: .noData, message: "there is no such attribute")
+        case .exists: Row(errno: .fileExists, message: "the name exists")
+        case .notDirectory: Row(errno: .notDirectory, message: "this is not a directory")
+        case .isDirectory: Row(errno: .isDirectory, message: "this is a directory")
+        case .directoryNotEmpty: Row(errno: .directoryNotEmpty, message: "the directory is not empty")
+        case .needsSession:
+            Row(errno: .notPermitted, message: "files belong into a session: make one with mkdir and write into it")
+        case .protected:
+            Row(errno: .notPermitted, message: "nothing that was sealed can be removed; only a draft of your own can")
+        case .notSupported: Row(errno: .notPermitted, message: "the remote cannot do this")
+        case .sessionClosed(let state):
+            Row(errno: .readOnlyFileSystem, message: "the session is \(state.rawValue); write into a new one")
+        case .draining: Row(errno: .readOnlyFileSystem, message: "fxmount is being unmounted; write after the next mount")
+        case .reservedName: Row(errno: .invalidArgument, message: "the remote needs this name for itself; choose another")
+        // EILSEQ and not EINVAL: the name is fine here, only the service cannot carry it.
+        case .unrepresentableName:
+            Row(errno: .illegalByteSequence, message: "the remote cannot carry this name; choose another")
+        // mv(1) then copies, which is the right thing to do.
+        case .acrossSessions: Row(errno: .improperLink, message: "a rename cannot leave its session; copy instead")
+        case .busy: Row(errno: .resourceBusy, message: "the file is being sent; try again when it is committed", isTemporary: true)
+        case .tooLarge(let limit): Row(errno: .fileTooLarge, message: "the remote takes files up to \(limit)")
+        case .quotaExceeded: Row(errno: .diskQuotaExceeded, message: "the quota at the remote is used up")
+        case .serviceFull: Row(errno: .noSpace, message: "the remote has no room left", isTemporary: true)
+        case .incomplete(let paths): Row(errno: .resourceBusy, message: RemoteError.sentence(incomplete: paths))
+        case .invalidArgument: Row(errno: .invalidArgument, message: "this value makes no sense here")
+        case .credentials: Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
+        case .forbidden: Row(errno: .permissionDenied, message: "the remote does not allow it for this account")
+        case .unreachable: Row(errno: .networkUnreachable, message: "the remote cannot be reached", isTemporary: true)
+        case .timedOut: Row(errno: .timedOut, message: "the remote did not answer in time", isTemporary: true)
+        case .unavailable: Row(errno: .resourceTemporarilyUnavailable, message: "the remote is busy", isTemporary: true)
+        case .protocolViolation: Row(errno: .protocolError, message: "the remote gave an answer that makes no sense")
+        // Sent again from the start: the spool still has the right bytes.
+        case .verificationMismatch:
+            Row(errno: .ioError, message: "the remote does not hold what was sent", isTemporary: true)
+        case .changed: Row(errno: .staleNFSFileHandle, message: "the file changed on the remote; open it again")
+        case .expired: Row(errno: .staleNFSFileHandle, message: "the remote no longer keeps this file")
+        case .journal(.newer):
+            Row(errno: .ioError, message: "the journal was written by a newer fxmount; use that version")
+        case .journal(let failure): Row(errno: .ioError, message: "the journal failed (\(failure)); see fxmount doctor")
+        case .interrupted: Row(errno: .interrupted, message: "interrupted", isTemporary: true)
+        }
+    }
+
+    private static func row(of errno: Errno, during step: LocalStep) -> Row {
+        switch errno {
+        case .noSpace:
+            // A full disk can be emptied; what is sealed waits for that.
+            Row(errno: errno, message: "the disk of the \(step.rawValue) is full; free some space", isTemporary: true)
+        case .diskQuotaExceeded:
+            Row(errno: errno, message: "the disk quota for the \(step.rawValue) is used up", isTemporary: true)
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceTemporarilyUnavailable:
+            Row(errno: errno, message: "the system is short of resources (\(errno.symbol))", isTemporary: true)
+        default:
+            Row(errno: errno, message: "the \(step.rawValue) failed with \(errno.symbol)")
+        }
+    }
+
+    private static func sentence(incomplete paths: [RelativePath]) -> String {
+        // Enough for a person; the whole list is in transfers.jsonl.
+        let shown = paths.prefix(5).map(\.description).joined(separator: ", ")
+        let more = paths.count > 5 ? " and \(paths.count - 5) more" : ""
+        return "the session has files that are drafts or failed: \(shown)\(more); close, retry or export them first"
+    }
+}

@@ -1,0 +1,129 @@
+internal import FXSystem
+internal import Synchronization
+
+/// The durable memory of a state directory, written by one thread that commits whatever has queued up in one transaction.
+///
+/// A caller that needs durability passes a completion and gets it after the commit; everything else rides along. So
+/// files sealed at the same time share a sync, and making a draft costs none of its own.
+///
+/// Lock order: `pending` is a leaf. It may be taken under the tree's lock, which keeps the order of changes the order
+/// in which they happened in memory. Completions run on the journal thread, outside of every lock.
+final class Journal: Sendable {
+    typealias Completion = @Sendable (Result<Void, RemoteError>) -> Void
+
+    private struct Pending {
+        var changes: [JournalChange] = []
+        var completions: [Completion] = []
+        var isUrgent = false
+        var isStopping = false
+        /// The last transaction failed; the next one waits longer.
+        var isFailing = false
+    }
+
+    private let database: JournalDatabase
+    private let pending = Monitor(Pending())
+    private let didCommit: @Sendable ([JournalChange]) -> Void
+    private let thread = Mutex<WorkerThread?>(nil)
+
+    /// How long a change nobody waits for may wait for company. A crash loses at most this much of what was never promised.
+    private static let patience: Duration = .milliseconds(20)
+    /// A full disk does not get better by asking often.
+    private static let patienceAfterFailure: Duration = .seconds(1)
+    /// Bounds the memory of the queue and the length of one transaction; a caller past it waits.
+    private static let capacity = 4096
+
+    /// - Parameter didCommit: runs on the journal thread after each transaction; recovery tests take their pictures there.
+    init(path: String, didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }) throws(RemoteError) {
+        database = try JournalDatabase(path: path)
+        self.didCommit = didCommit
+    }
+
+    func contents() throws(RemoteError) -> JournalContents { try database.contents() }
+
+    /// Writes at once, on the calling thread; only before `start`.
+    func commitDirectly(_ changes: [JournalChange]) throws(RemoteError) {
+        if changes.isEmpty { return }
+        try database.commit(changes)
+        didCommit(changes)
+    }
+
+    func start() throws(RemoteError) {
+        let started = try WorkerThread(name: "fx-journal") { [self] in run() }
+        thread.withLock { $0 = started }
+    }
+
+    /// Queues changes; they are committed in this order, soon. Takes no lock but its own and does not wait.
+    func enqueue(_ changes: [JournalChange]) {
+        pending.withLock { $0.changes += changes }
+    }
+
+    /// Queues changes and calls back when they and all before them are durable, or with what went wrong.
+    func enqueue(_ changes: [JournalChange], _ completion: @escaping Completion) {
+        pending.withLock {
+            $0.changes += changes
+            $0.completions.append(completion)
+            $0.isUrgent = true
+        }
+    }
+
+    /// Queues changes and waits until they are durable.
+    func commit(_ changes: [JournalChange]) throws(RemoteError) {
+        let outcome = Monitor<Result<Void, RemoteError>?>(nil)
+        enqueue(changes) { result in outcome.withLock { $0 = result } }
+        guard let result = outcome.wait({ $0 }) else { throw .interrupted }
+        try result.get()
+    }
+
+    /// Waits while the queue is full; called without a lock by whoever produces changes in a loop.
+    func waitForRoom() {
+        _ = pending.wait { $0.changes.count < Journal.capacity ? true : nil }
+    }
+
+    /// Commits what is queued and ends the thread.
+    func stop() {
+        pending.withLock { $0.isStopping = true }
+        thread.withLock { $0.take() }?.join()
+    }
+
+    private func run() {
+        while let batch = nextBatch() {
+            var outcome: Result<Void, RemoteError> = .success(())
+            do throws(RemoteError) {
+                if !batch.changes.isEmpty { try database.commit(batch.changes) }
+            } catch {
+                outcome = .failure(error)
+            }
+            if case .success = outcome { didCommit(batch.changes) } else { keep(batch.changes) }
+            for completion in batch.completions { completion(outcome) }
+        }
+    }
+
+    /// Puts changes that could not be written back in front: they are upserts, so the next commit brings all in order.
+    private func keep(_ changes: [JournalChange]) {
+        pending.withLock {
+            $0.isFailing = true
+            // The thread must be able to end; what was never written was never promised.
+            $0.changes = $0.isStopping ? [] : changes + $0.changes
+        }
+    }
+
+    private func nextBatch() -> Pending? {
+        let something = pending.wait { (state: inout Pending) -> Bool? in
+            if state.isStopping || !state.changes.isEmpty || !state.completions.isEmpty { return true }
+            return nil
+        }
+        if something == nil { return nil }
+        // Company for the unhurried: the wait ends early as soon as somebody needs durability.
+        let patience = pending.withLock { $0.isFailing ? Journal.patienceAfterFailure : Journal.patience }
+        _ = pending.wait(until: .after(patience)) { state in state.isUrgent || state.isStopping ? true : nil }
+        return pending.withLock { state in
+            if state.isStopping, state.changes.isEmpty, state.completions.isEmpty { return nil }
+            let batch = state
+            state.changes = []
+            state.completions = []
+            state.isUrgent = false
+            state.isFailing = false
+            return batch
+        }
+    }
+}

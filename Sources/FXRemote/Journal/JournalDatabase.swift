@@ -1,0 +1,169 @@
+internal import FXSystem
+internal import Foundation
+internal import GRDB
+internal import SystemPackage
+
+/// The SQLite file of the journal: WAL, `synchronous=FULL`, so that a returned commit survives a power cut.
+///
+/// Used by one thread at a time: the reader at the start, then the writer.
+struct JournalDatabase: Sendable {
+    private let queue: DatabaseQueue
+
+    /// The layout this program writes; a larger number in the file is refused.
+    private static let version: Int64 = 1
+
+    init(path: String) throws(RemoteError) {
+        do {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(10)
+            configuration.prepareDatabase { database in
+                try database.execute(sql: "PRAGMA journal_mode = WAL")
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+            }
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            let found = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+            if found > JournalDatabase.version { throw RemoteError.journal(.newer) }
+            if found == 0 { try queue.write { try JournalDatabase.create($0) } }
+        } catch { throw JournalDatabase.typed(error) }
+    }
+
+    private static func create(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE entries (
+                    id INTEGER PRIMARY KEY, remote BLOB NOT NULL, parent INTEGER NOT NULL, name BLOB NOT NULL,
+                    kind INTEGER NOT NULL, mode INTEGER NOT NULL, owner INTEGER NOT NULL,
+                    modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, created INTEGER NOT NULL, created_ns INTEGER NOT NULL,
+                    session TEXT, upload TEXT, size INTEGER, sha256 BLOB, remote_id TEXT, committed INTEGER, committed_ns INTEGER,
+                    moving_from BLOB);
+                CREATE TABLE revisions (
+                    id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
+                    size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
+                    modified_ns INTEGER NOT NULL, known INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
+                    attempts INTEGER NOT NULL, error TEXT);
+                PRAGMA user_version = 1;
+                """)
+    }
+
+    /// Carries out all changes in one durable transaction.
+    func commit(_ changes: [JournalChange]) throws(RemoteError) {
+        do {
+            try queue.write { database in
+                for change in changes { try JournalDatabase.apply(change, to: database) }
+            }
+        } catch { throw JournalDatabase.typed(error) }
+    }
+
+    private static func apply(_ change: JournalChange, to database: Database) throws {
+        switch change {
+        case .put(let row):
+            let committed = row.committed
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+            try statement.execute(arguments: [
+                row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored, row.kind.rawValue,
+                Int64(row.mode), Int64(row.owner), row.modified.seconds, Int64(row.modified.nanoseconds),
+                row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
+                committed?.size.rawValue.stored, committed?.sha256.bytes.stored, committed?.remoteID,
+                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
+            ])
+        case .dropEntry(let id):
+            try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [id.rawValue.stored])
+        case .putRevision(let row):
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+            try statement.execute(arguments: [
+                row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text, row.size.rawValue.stored,
+                row.sha256?.bytes.stored, row.sealed?.seconds, row.sealed.map { Int64($0.nanoseconds) },
+                row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService, row.acknowledged.rawValue.stored,
+                Int64(row.attempts), row.error,
+            ])
+        case .dropRevision(let id):
+            try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [id.rawValue.stored])
+        }
+    }
+
+    func contents() throws(RemoteError) -> JournalContents {
+        do {
+            return try queue.read { database in
+                var contents = JournalContents()
+                let entries = try Row.fetchCursor(database, sql: "SELECT * FROM entries ORDER BY id")
+                while let row = try entries.next() { contents.entries.append(try EntryRow(row)) }
+                let revisions = try Row.fetchCursor(database, sql: "SELECT * FROM revisions ORDER BY id")
+                while let row = try revisions.next() { contents.revisions.append(try RevisionRow(row)) }
+                return contents
+            }
+        } catch { throw JournalDatabase.typed(error) }
+    }
+
+    private static func typed(_ error: any Error) -> RemoteError {
+        if let error = error as? RemoteError { return error }
+        if let error = error as? DatabaseError {
+            // SQLITE_FULL: the table knows what a full disk means.
+            if error.resultCode == .SQLITE_FULL { return .local(.noSpace, during: .journal) }
+            return .journal(.database(code: error.extendedResultCode.rawValue))
+        }
+        return .journal(.damaged)
+    }
+}
+
+extension UInt64 {
+    fileprivate var stored: Int64 { Int64(bitPattern: self) }
+}
+
+extension [UInt8] {
+    fileprivate var stored: DatabaseValue { unsafe DatabaseValue(value: withUnsafeBytes { unsafe Data($0) }) ?? .null }
+}
+
+extension Name {
+    fileprivate var stored: DatabaseValue { Array(bytes).stored }
+}
+
+extension EntryRow {
+    fileprivate init(_ row: Row) throws {
+        guard let kind = Kind(rawValue: row["kind"]) else { throw RemoteError.journal(.damaged) }
+        id = EntryID(UInt64(bitPattern: row["id"]))
+        remote = try Name(validating: row.bytes("remote"))
+        parent = EntryID(UInt64(bitPattern: row["parent"]))
+        name = try Name(validating: row.bytes("name"))
+        self.kind = kind
+        mode = UInt32(truncatingIfNeeded: row["mode"] as Int64)
+        owner = UInt32(truncatingIfNeeded: row["owner"] as Int64)
+        modified = row.time("modified")
+        created = row.time("created")
+        session = (row["session"] as String?).flatMap(SessionState.init(rawValue:))
+        if let upload = row["upload"] as String?, let digest = SHA256Digest(bytes: row.bytes("sha256")) {
+            committed = CommittedRow(
+                upload: UploadID(upload), size: ByteCount(UInt64(bitPattern: row["size"])), sha256: digest,
+                remoteID: row["remote_id"], time: row.time("committed"))
+        }
+        if (row["moving_from"] as Data?) != nil { movingFrom = try RelativePath(validating: row.bytes("moving_from")) }
+    }
+}
+
+extension RevisionRow {
+    fileprivate init(_ row: Row) throws {
+        guard let state = FileState(rawValue: row["state"]) else { throw RemoteError.journal(.damaged) }
+        id = RevisionID(UInt64(bitPattern: row["id"]))
+        entry = EntryID(UInt64(bitPattern: row["entry"]))
+        self.state = state
+        upload = UploadID(row["upload"])
+        size = ByteCount(UInt64(bitPattern: row["size"]))
+        sha256 = SHA256Digest(bytes: row.bytes("sha256"))
+        sealed = (row["sealed"] as Int64?).map { _ in row.time("sealed") }
+        modified = row.time("modified")
+        isKnownToService = row["known"]
+        acknowledged = ByteCount(UInt64(bitPattern: row["acknowledged"]))
+        attempts = row["attempts"]
+        error = row["error"]
+    }
+}
+
+extension Row {
+    fileprivate func bytes(_ column: String) -> [UInt8] { (self[column] as Data?).map(Array.init) ?? [] }
+
+    fileprivate func time(_ column: String) -> Timestamp {
+        Timestamp(seconds: self[column], nanoseconds: UInt32(truncatingIfNeeded: self["\(column)_ns"] as Int64))
+    }
+}

@@ -1,0 +1,68 @@
+internal import FXSystem
+
+/// One row of `entries`: a session, directory or file.
+struct EntryRow: Sendable, Equatable {
+    enum Kind: Int64, Sendable {
+        case session = 1, directory = 2, file = 3
+    }
+
+    var id: EntryID
+    var remote: Name
+    var parent: EntryID
+    var name: Name
+    var kind: Kind
+    var mode: UInt32
+    var owner: UInt32
+    var modified: Timestamp
+    var created: Timestamp
+    /// Sessions only.
+    var session: SessionState?
+    /// Files only: what the remote holds under this name.
+    var committed: CommittedRow?
+    /// The path on the remote while a rename there may not have happened yet.
+    var movingFrom: RelativePath?
+}
+
+/// What the remote holds and verified.
+struct CommittedRow: Sendable, Equatable {
+    var upload: UploadID
+    var size: ByteCount
+    var sha256: SHA256Digest
+    var remoteID: String
+    var time: Timestamp
+}
+
+/// One row of `revisions`: a content on its way.
+struct RevisionRow: Sendable, Equatable {
+    var id: RevisionID
+    var entry: EntryID
+    var state: FileState
+    /// Also the name of the spool file.
+    var upload: UploadID
+    var size: ByteCount
+    /// nil until sealed.
+    var sha256: SHA256Digest?
+    var sealed: Timestamp?
+    var modified: Timestamp
+    /// True once the service may have heard of this upload.
+    var isKnownToService: Bool
+    /// Acknowledged by the service, from the start.
+    var acknowledged: ByteCount
+    var attempts: Int
+    /// Why it failed, for a person.
+    var error: String?
+}
+
+/// One change of the journal; an upsert or the removal of a row.
+enum JournalChange: Sendable, Equatable {
+    case put(EntryRow)
+    case dropEntry(EntryID)
+    case putRevision(RevisionRow)
+    case dropRevision(RevisionID)
+}
+
+/// Everything the journal knows, as read at the start.
+struct JournalContents: Sendable {
+    var entries: [EntryRow] = []
+    var revisions: [RevisionRow] = []
+}

@@ -1,0 +1,130 @@
+internal import FXSystem
+internal import Logging
+
+/// Puts a state directory in order before anything else uses it; runs on one thread, before every other.
+///
+/// 1. Entries become the tree again.
+/// 2. Committed contents lose their spool files.
+/// 3. Sealed contents wait for the engine, which asks the remote first.
+/// 4. Unsealed contents move to `recovered/`.
+/// 5. Spool files the journal does not know move there too: the crash came before their first record.
+/// 6. Renames that may not have happened on the remote are finished.
+struct Recovery {
+    let services: TreeServices
+    let trees: [RemoteTree]
+
+    func run(_ contents: JournalContents) throws(RemoteError) {
+        var changes: [JournalChange] = []
+        var known = Set<Name>()
+        var revisions: [EntryID: [RevisionRow]] = [:]
+        for row in contents.revisions { revisions[row.entry, default: []].append(row) }
+        for tree in trees {
+            let rows = contents.entries.filter { $0.remote == tree.name }
+            tree.load(rows)
+            try finishRenames(rows, in: tree, &changes)
+            for row in rows where row.kind == .file {
+                try restore(row, revisions.removeValue(forKey: row.id) ?? [], in: tree, &changes, &known)
+            }
+        }
+        // Files of remotes that are not configured now keep what they have.
+        for row in contents.revisions where revisions[row.entry] != nil { if let name = row.spoolName { known.insert(name) } }
+        try recoverStrays(known)
+        try services.journal.commitDirectly(changes)
+    }
+
+    private func restore(
+        _ entry: EntryRow, _ rows: [RevisionRow], in tree: RemoteTree, _ changes: inout [JournalChange], _ known: inout Set<Name>
+    ) throws(RemoteError) {
+        var kept: [Revision] = []
+        for row in rows {
+            guard let spoolName = row.spoolName else { throw .journal(.damaged) }
+            known.insert(spoolName)
+            switch row.state {
+            case .committed:
+                try services.spool.remove(spoolName, because: .committed)
+                changes.append(.dropRevision(row.id))
+            case .draft, .expired:
+                try recover(spoolName, of: entry, in: tree)
+                changes.append(.dropRevision(row.id))
+            case .queued, .uploading, .failed:
+                var row = row
+                if row.state == .uploading { row.state = .queued }
+                // Whether the last run reached the service is not known for sure; asking is.
+                row.isKnownToService = true
+                kept.append(Revision(row, spoolName: spoolName, spool: services.spool, owner: entry.owner))
+            }
+        }
+        let revisions = kept
+        let isGone = revisions.isEmpty && entry.committed == nil
+        tree.state.withLock { state in
+            if isGone { state.index.remove(entry.id) } else { state.index.update(entry.id) { $0.revisions = revisions } }
+            state.reclassify(entry.id)
+        }
+        if isGone { changes.append(.dropEntry(entry.id)) }
+    }
+
+    private func recover(_ spoolName: Name, of entry: EntryRow, in tree: RemoteTree) throws(RemoteError) {
+        // A draft that was removed, or moved here by a recovery that did not get to its end.
+        if services.spool.size(of: spoolName) == nil { return }
+        let path = RelativePath([tree.name] + tree.path(of: entry.id).components)
+        try recover(spoolName, as: path)
+    }
+
+    private func recover(_ spoolName: Name, as path: RelativePath) throws(RemoteError) {
+        let place = try services.spool.recover(spoolName, as: path)
+        services.events.record(
+            "recovered", level: .warning,
+            [.init("path", .string(path.description)), .init("recovered_as", .string(place.description))])
+    }
+
+    private func recoverStrays(_ known: Set<Name>) throws(RemoteError) {
+        for name in try services.spool.names() where !known.contains(name) {
+            let path = services.spool.recordedPath(of: name)
+            try recover(name, as: path ?? RelativePath([name]))
+        }
+    }
+
+    private func finishRenames(_ rows: [EntryRow], in tree: RemoteTree, _ changes: inout [JournalChange]) throws(RemoteError) {
+        for row in rows {
+            guard let old = row.movingFrom else { continue }
+            try tree.backend.rename(old, to: tree.path(of: row.id), aside: services.spool.newUploadID())
+            tree.state.withLock { $0.index.update(row.id) { $0.movingFrom = nil } }
+            var done = row
+            done.movingFrom = nil
+            changes.append(.put(done))
+        }
+    }
+}
+
+extension RevisionRow {
+    /// The spool file is named after the upload.
+    var spoolName: Name? { try? Name(upload.text) }
+}
+
+extension RemoteTree {
+    /// Fills the tree with the rows of the journal, parents first whatever their order.
+    func load(_ rows: [EntryRow]) {
+        state.withLock { state in
+            for row in rows {
+                var node = Node(
+                    id: row.id, parent: row.parent, name: row.name, kind: row.kind, mode: row.mode, owner: row.owner,
+                    modified: row.modified, created: row.created, session: row.session, committed: row.committed)
+                node.movingFrom = row.movingFrom
+                state.index.insert(node)
+            }
+            state.index.recountSubdirectories()
+        }
+    }
+
+    /// Hands everything that waits to the engine.
+    func resume() {
+        let (files, completing) = state.withLock { state in
+            (
+                state.active.sorted(),
+                state.index.children(of: .root).filter { $0.session == .completing }.map(\.id)
+            )
+        }
+        for id in files { services.engine.submit(.upload(self, id)) }
+        for id in completing { continueCompletion(of: id) }
+    }
+}

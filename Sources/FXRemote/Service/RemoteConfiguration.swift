@@ -1,0 +1,37 @@
+public import FXSystem
+
+/// What a call that closes a file waits for.
+public enum CommitMode: String, Sendable, CaseIterable {
+    /// The service has the whole file.
+    case remote
+    /// The journal has it.
+    case journal
+}
+
+/// How one remote is set up.
+public struct RemoteConfiguration: Sendable {
+    /// Which names are kept as drafts until they are renamed: name, created exclusively, permission bits.
+    public typealias StagingRule = @Sendable (_ name: Name, _ exclusive: Bool, _ mode: UInt32) -> Bool
+
+    public var name: Name
+    public var kind: String
+    public var backend: any Backend
+    public var commit: CommitMode
+    public var looksTemporary: StagingRule
+    public var retry: RetryPolicy
+    /// How long a rename waits for a file that is being sent, before it fails with EBUSY.
+    public var operationTimeout: Duration
+
+    public init(
+        name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote, retry: RetryPolicy = RetryPolicy(),
+        operationTimeout: Duration = .seconds(15), looksTemporary: @escaping StagingRule = { _, _, _ in false }
+    ) {
+        self.name = name
+        self.kind = kind
+        self.backend = backend
+        self.commit = commit
+        self.retry = retry
+        self.operationTimeout = operationTimeout
+        self.looksTemporary = looksTemporary
+    }
+}

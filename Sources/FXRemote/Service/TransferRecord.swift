@@ -1,0 +1,117 @@
+public import FXSystem
+
+/// One file on its way, or one that did not get there.
+public struct TransferRecord: Sendable, Equatable {
+    /// Starts with the remote's name.
+    public var path: RelativePath
+    public var state: FileState
+    public var size: ByteCount
+    public var acknowledged: ByteCount
+    public var attempts: Int
+    public var error: String?
+    public var sha256: String?
+    public var sealed: Timestamp?
+
+    public var json: JSONValue {
+        .object([
+            .init("path", .string(path.description)), .init("state", .string(state.rawValue)), .init("size", .bytes(size)),
+            .init("acknowledged", .bytes(acknowledged)), .init("attempts", .integer(Int64(attempts))),
+            .init("error", .text(error)), .init("sha256", .text(sha256)), .init("sealed", .time(sealed)),
+        ])
+    }
+}
+
+extension TransferService {
+    /// Everything that is not on its remote, in path order: drafts, queued, uploading and failed files.
+    public func transfers() -> [TransferRecord] { trees.flatMap { $0.transfers() } }
+
+    /// What `.fxmount/status.json` says of remotes.
+    public var statusJSON: JSONValue { .array(trees.map(\.statusJSON)) }
+
+    /// What `.fxmount/limits.json` says of remotes.
+    public var limitsJSON: JSONValue { .array(trees.map(\.limitsJSON)) }
+
+    /// Counters in the Prometheus text format.
+    public var metrics: String {
+        var text = "# TYPE fxmount_files gauge\n"
+        for tree in trees {
+            let counts = tree.counts()
+            for state in FileState.allCases {
+                text += "fxmount_files{remote=\"\(tree.name)\",state=\"\(state.rawValue)\"} \(counts[state] ?? 0)\n"
+            }
+        }
+        return text
+    }
+}
+
+extension RemoteTree {
+    func transfers(below id: EntryID = .root) -> [TransferRecord] {
+        let pending = state.withLock { state in
+            state.index.files(below: id).flatMap { node in
+                let path = RelativePath([name] + state.index.path(of: node.id).components)
+                return node.revisions.map { (path, $0.standing) }
+            }
+        }
+        return pending.map { path, standing in
+            TransferRecord(
+                path: path, state: standing.phase, size: standing.size, acknowledged: standing.acknowledged,
+                attempts: standing.attempts, error: standing.errorText, sha256: standing.sha256?.text, sealed: standing.sealed)
+        }
+    }
+
+    func counts() -> [FileState: Int] {
+        state.withLock { state in
+            var counts: [FileState: Int] = [:]
+            for node in state.index.nodes.values where node.kind == .file { counts[node.fileState, default: 0] += 1 }
+            return counts
+        }
+    }
+
+    var statusJSON: JSONValue {
+        let counts = counts()
+        let sessions = state.withLock { state in
+            state.index.children(of: .root).map { node in
+                JSONValue.object([
+                    .init("name", .string(node.name.description)), .init("state", .text(node.session?.rawValue)),
+                ])
+            }
+        }
+        return .object([
+            .init("name", .string(name.description)), .init("kind", .string(kind)),
+            .init("commit", .string(configuration.commit.rawValue)), .init("sessions", .array(sessions)),
+            .init("files", .object(FileState.allCases.map { .init($0.rawValue, .integer(Int64(counts[$0] ?? 0))) })),
+        ])
+    }
+
+    var limitsJSON: JSONValue {
+        let facts = backend.facts
+        return .object([
+            .init("name", .string(name.description)), .init("kind", .string(kind)),
+            .init("maximum_file_size", facts.maximumFileSize.map { .bytes($0) } ?? .null),
+            .init("maximum_name_length", .integer(Int64(facts.names.maximumLength))),
+            .init("completes_groups", .bool(facts.completesGroups)), .init("renames_committed", .bool(facts.renamesCommitted)),
+            .init("reads_ranges", .bool(facts.readsRanges)), .init("size_needed_first", .bool(facts.needsSizeFirst)),
+            .init("chunk_size", .bytes(facts.preferredChunk)), .init("parallel_chunks", .integer(Int64(facts.parallelChunks))),
+        ])
+    }
+
+    func retry(below prefix: RelativePath) -> Int {
+        let again: [EntryID] = state.withLock { state in
+            var again: [EntryID] = []
+            for id in state.failed {
+                let path = RelativePath([name] + state.index.path(of: id).components)
+                guard path.isWithin(prefix), let node = state.index[id] else { continue }
+                for revision in node.revisions where revision.phase == .failed {
+                    revision.clearAttempts()
+                    revision.setPhase(.queued)
+                    services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
+                }
+                again.append(id)
+            }
+            for id in again { state.reclassify(id) }
+            return again
+        }
+        for id in again { services.engine.submit(.upload(self, id)) }
+        return again.count
+    }
+}

@@ -1,0 +1,99 @@
+public import FXSystem
+internal import Synchronization
+internal import SystemPackage
+
+/// Everything of one state directory: journal, spool, engine and the trees of all remotes.
+///
+/// The caller holds the lock of the state directory. Life: `init` opens and recovers, `start` begins to send, `drain`
+/// ends it. Any thread.
+public final class TransferService: Sendable {
+    public let trees: [RemoteTree]
+    let services: TreeServices
+    private let isStarted = Mutex(false)
+
+    /// Opens the journal and puts in order what the last run left: sealed files go on, unsealed ones move to `recovered/`.
+    /// - Parameter stateDirectory: absolute and existing.
+    /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never be used.
+    public convenience init(
+        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog = EventLog(), clock: WallClock = .system
+    ) throws(RemoteError) {
+        try self.init(
+            stateDirectory: stateDirectory, remotes: remotes, events: events, clock: clock, engine: TransferEngine(), didCommit: { _ in })
+    }
+
+    init(
+        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog, clock: WallClock, engine: TransferEngine,
+        didCommit: @escaping @Sendable ([JournalChange]) -> Void
+    ) throws(RemoteError) {
+        let spool = try Spool(stateDirectory: stateDirectory)
+        let journal = try Journal(path: stateDirectory + "/journal.sqlite", didCommit: didCommit)
+        let contents = try journal.contents()
+        services = TreeServices(
+            spool: spool, journal: journal, engine: engine, digests: DigestWorker(), events: events, clock: clock, contents: contents)
+        var trees: [RemoteTree] = []
+        for remote in remotes {
+            try remote.backend.prepare()
+            trees.append(RemoteTree(remote, services: services))
+        }
+        self.trees = trees
+        try Recovery(services: services, trees: trees).run(contents)
+    }
+
+    /// Starts the threads and goes on with what recovery found.
+    public func start() throws(RemoteError) {
+        let isFirst = isStarted.withLock { started in
+            defer { started = true }
+            return !started
+        }
+        if !isFirst { return }
+        try services.journal.start()
+        try services.digests.start()
+        try services.engine.start()
+        for tree in trees { tree.resume() }
+    }
+
+    public func tree(named name: Name) -> RemoteTree? { trees.first { $0.name == name } }
+
+    // MARK: - Ending
+
+    /// Refuses new changes, waits for what is sealed, and stops every thread. Nothing can be written afterwards.
+    public func drain(timeout: Duration) -> DrainReport {
+        let deadline = ContinuousDeadline.after(timeout)
+        for tree in trees { tree.state.withLock { $0.isDraining = true } }
+        for tree in trees {
+            _ = tree.state.wait(until: deadline) { $0.active.isEmpty ? true : nil }
+        }
+        stop()
+        return DrainReport(left: transfers().filter { $0.state != .committed }, time: services.clock.now())
+    }
+
+    /// Ends the threads without waiting for transfers; the next start goes on.
+    public func stop() {
+        services.engine.stop()
+        services.digests.stop()
+        services.journal.stop()
+    }
+
+    // MARK: - Second tries
+
+    /// Queues failed files again, at or below a path that starts with the remote's name; the empty path means all.
+    /// - Returns: how many.
+    @discardableResult
+    public func retry(_ prefix: RelativePath = RelativePath()) -> Int {
+        var count = 0
+        for tree in trees { count += tree.retry(below: prefix) }
+        services.engine.hurry()
+        return count
+    }
+}
+
+/// What a drain could not finish.
+public struct DrainReport: Sendable {
+    public var left: [TransferRecord]
+    public var time: Timestamp
+
+    /// `{"left":[{"path":…,"state":…,"size":…}],"time":…}`
+    public var json: JSONValue {
+        .object([.init("left", .array(left.map(\.json))), .init("time", .time(time))])
+    }
+}

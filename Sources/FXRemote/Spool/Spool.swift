@@ -1,0 +1,116 @@
+internal import FXSystem
+internal import SystemPackage
+internal import Synchronization
+
+/// The directory of unfinished content: one file per revision, named by random digits.
+///
+/// Every file carries its path in an extended attribute, written once and without a sync: after a crash between the
+/// creation and the first journal record it tells whose bytes these are.
+final class Spool: Sendable {
+    private let directory: OwnedDescriptor
+    private let recovered: OwnedDescriptor
+    private let prefix: String
+    private let counter = Atomic<UInt64>(0)
+
+    private static let pathAttribute = "user.fxmount.path"
+
+    /// Makes `spool/` and `recovered/` in the state directory.
+    init(stateDirectory path: String) throws(RemoteError) {
+        do throws(Errno) {
+            let stateDirectory = try OwnedDescriptor.open(absolute: path, .directory)
+            directory = try Spool.directory("spool", in: stateDirectory)
+            recovered = try Spool.directory("recovered", in: stateDirectory)
+        } catch { throw .local(error, during: .spool) }
+        var generator = SystemRandomNumberGenerator()
+        prefix = String(generator.next() as UInt64, radix: 16)
+    }
+
+    private static func directory(_ name: String, in parent: borrowing OwnedDescriptor) throws(Errno) -> OwnedDescriptor {
+        guard let name = try? Name(name) else { throw .invalidArgument }
+        return try parent.openOrMakeDirectory(name, mode: 0o700)
+    }
+
+    /// A name no other upload has had or will have: random per start, counted within it.
+    func newUploadID() -> UploadID {
+        UploadID("\(prefix)-\(counter.wrappingAdd(1, ordering: .relaxed).newValue)")
+    }
+
+    func create(_ upload: UploadID, path: RelativePath) throws(RemoteError) -> SpoolFile {
+        do throws(Errno) {
+            guard let name = try? Name(upload.text) else { throw .invalidArgument }
+            let descriptor = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
+            // Only a hint for recovery: a file system without attributes loses the hint, not the bytes.
+            try? descriptor.setAttribute(Spool.pathAttribute, to: path.bytes)
+            return SpoolFile(name: name, descriptor: descriptor)
+        } catch { throw .local(error, during: .spool) }
+    }
+
+    func open(_ name: Name) throws(RemoteError) -> SpoolFile {
+        do throws(Errno) { return SpoolFile(name: name, descriptor: try directory.open(name, .readWrite)) } catch {
+            throw .local(error, during: .spool)
+        }
+    }
+
+    func remove(_ name: Name, because reason: SpoolRemoval.Reason) throws(RemoteError) {
+        do throws(Errno) { try SpoolRemoval.remove(name, from: directory, because: reason) } catch {
+            throw .local(error, during: .spool)
+        }
+    }
+
+    func names() throws(RemoteError) -> [Name] {
+        do throws(Errno) { return try directory.entryNames() } catch { throw .local(error, during: .spool) }
+    }
+
+    func size(of name: Name) -> ByteCount? { (try? directory.status(of: name))?.size }
+
+    /// The path a file was created under; nil when it does not tell.
+    func recordedPath(of name: Name) -> RelativePath? {
+        guard let file = try? directory.open(name, .readOnly), let bytes = try? file.attribute(Spool.pathAttribute) else { return nil }
+        return try? RelativePath(validating: bytes)
+    }
+
+    /// Moves unsealed bytes to `recovered/<path>`, never over anything; returns where they are.
+    func recover(_ name: Name, as path: RelativePath) throws(RemoteError) -> RelativePath {
+        do throws(Errno) {
+            var place = try recovered.reopenDirectory()
+            for component in path.components.dropLast() { place = try place.openOrMakeDirectory(component, mode: 0o700) }
+            let wanted = path.name ?? name
+            var attempt = wanted
+            var number = 1
+            while true {
+                do throws(Errno) {
+                    try directory.rename(name, to: attempt, in: place, .noReplace)
+                    break
+                } catch {
+                    // A file of the same name was recovered before; a directory of that name counts the same.
+                    guard error == .fileExists, number < 10_000 else { throw error }
+                    number += 1
+                    let suffix = Array(".\(number)".utf8)
+                    guard let next = try? Name(validating: Array(wanted.bytes.prefix(Name.maximumLength - suffix.count)) + suffix) else { throw error }
+                    attempt = next
+                }
+            }
+            try place.sync()
+            return path.parent.appending(attempt)
+        } catch { throw .local(error, during: .recovery) }
+    }
+
+    func space() throws(RemoteError) -> FileSystemSpace {
+        do throws(Errno) { return try directory.space() } catch { throw .local(error, during: .spool) }
+    }
+
+    /// Makes new names durable.
+    func syncDirectory() throws(RemoteError) {
+        do throws(Errno) { try directory.reopenDirectory().sync() } catch { throw .local(error, during: .spool) }
+    }
+}
+
+extension OwnedDescriptor {
+    /// Opens a directory and makes it first if it is missing.
+    borrowing func openOrMakeDirectory(_ name: Name, mode: UInt32) throws(Errno) -> OwnedDescriptor {
+        do throws(Errno) { try makeDirectory(name, mode: mode) } catch {
+            if error != .fileExists { throw error }
+        }
+        return try open(name, [.directory])
+    }
+}

@@ -1,0 +1,21 @@
+internal import FXSystem
+internal import Glibc
+internal import SystemPackage
+
+/// The one place in FXRemote that takes a name off a file. It works in the spool and nowhere else.
+///
+/// Proof that no sealed byte is lost: the only callers give a `Reason`, and each reason means that the bytes are
+/// either verified on the remote and recorded as such in the journal, durably (`committed`), or were never sealed and
+/// their owner dropped them (`droppedDraft`). The name is a spool name made by `Spool.newName()`, opened by descriptor,
+/// so neither a path nor a link can lead elsewhere. An adopted file has a second name in the store, which stays.
+enum SpoolRemoval {
+    enum Reason: Sendable {
+        case committed, droppedDraft
+    }
+
+    static func remove(_ name: Name, from spool: borrowing OwnedDescriptor, because reason: Reason) throws(Errno) {
+        let directory = spool.rawValue
+        let result = unsafe name.withCString { unsafe unlinkat(directory, $0, 0) }
+        if result != 0, errno != ENOENT { throw Errno(rawValue: errno) }
+    }
+}

@@ -1,0 +1,196 @@
+public import FXSystem
+internal import Synchronization
+internal import SystemPackage
+
+/// One open handle of a session's file. Any thread.
+///
+/// The first failure of an upload this handle waited for is remembered, and every later call gets it.
+/// Lock order: `state` is a leaf and is never held during another call.
+public final class RemoteFile: Sendable {
+    public let entry: EntryID
+    private let tree: RemoteTree
+    private let opener: CallingProcess
+    private let owner: UInt32
+    private let writes: Bool
+    private let state = Mutex(State())
+
+    private struct State {
+        var hasWritten = false
+        var failure: RemoteError?
+        var isReleased = false
+        /// The draft last written to; kept for a file that was removed while open.
+        var draft: Revision?
+        var reader: (upload: UploadID, content: any CommittedContent)?
+    }
+
+    init(tree: RemoteTree, entry: EntryID, opener: Caller, writes: Bool) {
+        self.tree = tree
+        self.entry = entry
+        // Looked up while the caller waits for its open; later it may be gone.
+        self.opener = CallingProcess(of: opener)
+        owner = opener.uid
+        self.writes = writes
+        let draft = tree.state.withLock { $0.index[entry]?.draft }
+        state.withLock { $0.draft = draft }
+    }
+
+    public func status() throws(RemoteError) -> RemoteEntry { try tree.entry(entry) }
+
+    // MARK: - Bytes
+
+    /// Fills `buffer` from `offset`, short only at the end of the file.
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+        try checkFailure()
+        // A second look: between the first one and the read the file may have been committed.
+        do throws(RemoteError) { return try unsafe readOnce(into: buffer, at: offset) } catch {
+            if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
+            return try unsafe readOnce(into: buffer, at: offset)
+        }
+    }
+
+    private func readOnce(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+        let (newest, committed, path) = tree.state.withLock { state in
+            let node = state.index[entry]
+            return (node?.revisions.last, node?.committed, state.index.path(of: entry))
+        }
+        if let newest { return try unsafe newest.read(into: buffer, at: offset) }
+        if let committed { return try unsafe reader(of: committed.upload, at: path).read(into: buffer, at: offset) }
+        guard let removed = state.withLock({ $0.draft }) else { throw .noSuchEntry }
+        return try unsafe removed.read(into: buffer, at: offset)
+    }
+
+    private func reader(of upload: UploadID, at path: RelativePath) throws(RemoteError) -> any CommittedContent {
+        if let reader = state.withLock({ $0.reader }), reader.upload == upload { return reader.content }
+        let content = try tree.backend.open(path)
+        state.withLock { $0.reader = (upload, content) }
+        return content
+    }
+
+    /// Writes all of `buffer` or nothing; returns its length.
+    /// - Throws: EFBIG over the service's limit, ENOSPC, EROFS while draining or when the session is closed.
+    public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+        try checkFailure()
+        if let limit = tree.backend.facts.maximumFileSize, offset &+ UInt64(buffer.count) > limit.rawValue {
+            throw .tooLarge(limit: limit)
+        }
+        let draft = try change { draft throws(RemoteError) in try unsafe draft.write(buffer, at: offset) }
+        if draft.hasDigestBacklog { tree.services.digests.add(draft) }
+        return buffer.count
+    }
+
+    /// Answers `ftruncate`.
+    public func truncate(to size: ByteCount) throws(RemoteError) {
+        try checkFailure()
+        if let limit = tree.backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
+        _ = try change { draft throws(RemoteError) in try draft.truncate(to: size) }
+    }
+
+    /// Answers `fallocate` without mode bits: the range exists and has space afterwards.
+    public func allocate(offset: UInt64, length: UInt64) throws(RemoteError) {
+        try checkFailure()
+        let (end, overflow) = offset.addingReportingOverflow(length)
+        if overflow || length == 0 { throw .invalidArgument }
+        if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
+        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: true) }
+    }
+
+    /// Runs one change on the draft, on a new one when the last was sealed in between.
+    private func change(_ body: (Revision) throws(RemoteError) -> Bool) throws(RemoteError) -> Revision {
+        if !writes { throw .local(.badFileDescriptor, during: .spool) }
+        while true {
+            let draft = try currentDraft()
+            if try body(draft) {
+                state.withLock { state in
+                    state.hasWritten = true
+                    state.draft = draft
+                }
+                tree.touch(entry)
+                return draft
+            }
+        }
+    }
+
+    private func currentDraft() throws(RemoteError) -> Revision {
+        do throws(RemoteError) { return try tree.draft(of: entry, keepingContent: true, owner: owner) } catch {
+            // Removed while open: POSIX lets the writer go on.
+            if error == .noSuchEntry, let draft = state.withLock({ $0.draft }), draft.isDiscarded { return draft }
+            throw error
+        }
+    }
+
+    // MARK: - Closing
+
+    /// Answers `flush`, once for each closed descriptor. Completes at once when nothing is to be sealed; else when the
+    /// remote has the file, or the journal, as configured.
+    public func flush(
+        caller: Caller, _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
+    ) -> WaitToken {
+        let token = tree.waits.begin(completion)
+        let (hasWritten, failure) = state.withLock { ($0.hasWritten, $0.failure) }
+        if let failure {
+            tree.waits.finish(token, .failure(failure))
+            return token
+        }
+        let closing = SealRule.Closing.flush(isOpener: hasWritten && CallingProcess(of: caller) == opener, hasWritten: hasWritten)
+        let isTemporary = tree.state.withLock { $0.index[entry]?.isTemporary ?? true }
+        if SealRule.verdict(on: closing, looksTemporary: isTemporary) == .keepDraft {
+            tree.waits.finish(token, .success(()))
+            return token
+        }
+        state.withLock { $0.hasWritten = false }
+        tree.seal(entry) { [self] result in
+            switch result {
+            case .failure(let error):
+                remember(error)
+                tree.waits.finish(token, .failure(error))
+            case .success(nil):
+                tree.waits.finish(token, .success(()))
+            case .success(let revision?):
+                tree.finish(token, afterCommitOf: revision) { [self] error in remember(error) }
+            }
+        }
+        return token
+    }
+
+    /// Answers `fsync`: the bytes survive a power cut and are recorded; the draft goes on.
+    public func sync(_ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken {
+        let token = tree.waits.begin(completion)
+        do throws(RemoteError) {
+            try checkFailure()
+            guard let draft = tree.state.withLock({ $0.index[entry]?.draft }), try draft.sync() else {
+                tree.waits.finish(token, .success(()))
+                return token
+            }
+            let isKept: Bool = tree.state.withLock { state in
+                guard let node = state.index[entry] else { return false }
+                tree.services.journal.enqueue([
+                    .put(node.row(remote: tree.name)), .putRevision(draft.row(entry: entry, modified: node.modified)),
+                ]) { [tree] in tree.waits.finish(token, $0) }
+                return true
+            }
+            if !isKept { tree.waits.finish(token, .success(())) }
+        } catch { tree.waits.finish(token, .failure(error)) }
+        return token
+    }
+
+    /// Answers `release`, the last close of this handle; seals what no other writer has open.
+    public func release() {
+        let isFirst = state.withLock { state in
+            defer { state.isReleased = true }
+            return !state.isReleased
+        }
+        if !isFirst || !writes { return }
+        tree.state.withLock { $0.index.update(entry) { $0.writers -= 1 } }
+        tree.sealIfAbandoned(entry)
+    }
+
+    deinit { if writes { release() } }
+
+    private func remember(_ error: RemoteError) {
+        state.withLock { if $0.failure == nil { $0.failure = error } }
+    }
+
+    private func checkFailure() throws(RemoteError) {
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+    }
+}

@@ -1,0 +1,161 @@
+public import FXSystem
+internal import SystemPackage
+
+/// One remote as a tree of sessions, directories and files; what a mount shows below `sessions/<remote>`.
+///
+/// Every call is synchronous and may come from any thread. Lookups take one lock for a dictionary access; nothing here
+/// waits for a network. Calls that wait for transfers take a completion, which may run on an engine thread.
+///
+/// Lock order: `state`, then a revision's monitor, then the journal's queue, the engine's queue, or `waits`. No system
+/// call and no completion runs under any of them.
+public final class RemoteTree: Sendable {
+    public let name: Name
+    /// `local`, later `s3`, `tus` and others.
+    public let kind: String
+
+    let configuration: RemoteConfiguration
+    let backend: any Backend
+    let services: TreeServices
+    let state: Monitor<TreeState>
+    let waits = Waits()
+
+    init(_ configuration: RemoteConfiguration, services: TreeServices) {
+        name = configuration.name
+        kind = configuration.kind
+        self.configuration = configuration
+        backend = configuration.backend
+        self.services = services
+        let now = services.clock.now()
+        let root = Node(
+            id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, modified: now, created: now)
+        state = Monitor(TreeState(index: TreeIndex(root: root)))
+    }
+
+    public var facts: BackendFacts { backend.facts }
+
+    // MARK: - Looking
+
+    public func root() -> RemoteEntry { state.withLock { $0.entry(.root) } ?? RemoteTree.emptyRoot(named: name) }
+
+    private static func emptyRoot(named name: Name) -> RemoteEntry {
+        let epoch = Timestamp(seconds: 0)
+        return RemoteEntry(
+            id: .root, parent: .root, name: name, kind: .root, size: .zero, mode: 0o755, modified: epoch, created: epoch,
+            isCommitted: true, takesChanges: true, subdirectories: 0)
+    }
+
+    public func entry(_ id: EntryID) throws(RemoteError) -> RemoteEntry {
+        guard let entry = state.withLock({ $0.entry(id) }) else { throw .noSuchEntry }
+        return entry
+    }
+
+    public func lookup(_ name: Name, in parent: EntryID) throws(RemoteError) -> RemoteEntry {
+        let found = state.withLock { state in state.index.child(name, of: parent).flatMap { state.entry($0.id) } }
+        guard let found else { throw .noSuchEntry }
+        return found
+    }
+
+    /// In the order of creation, which stays the same while entries come.
+    public func entries(in parent: EntryID) throws(RemoteError) -> [RemoteEntry] {
+        let found: [RemoteEntry]? = state.withLock { state in
+            guard let node = state.index[parent], node.kind != .file else { return nil }
+            return state.index.children(of: parent).compactMap { state.entry($0.id) }
+        }
+        guard let found else { throw .noSuchEntry }
+        return found
+    }
+
+    /// The path from the session down, for messages; empty for the root.
+    public func path(of id: EntryID) -> RelativePath { state.withLock { $0.index.path(of: id) } }
+
+    /// Finds an entry by its path from the session down.
+    public func entry(at path: RelativePath) throws(RemoteError) -> RemoteEntry {
+        var current = root()
+        for name in path.components { current = try lookup(name, in: current.id) }
+        return current
+    }
+
+    /// Free space: what the spool and the store both have.
+    public func space() throws(RemoteError) -> FileSystemSpace {
+        let spool = try services.spool.space()
+        let store = try backend.space()
+        return store.available < spool.available ? store : spool
+    }
+
+    // MARK: - Directories
+
+    /// Answers `mkdir`; directly below the root it opens a session.
+    public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError) -> RemoteEntry {
+        let path = try state.withLock { state throws(RemoteError) in
+            let depth = try state.checkChange(in: parent)
+            try backend.facts.names.check(name, depth: depth)
+            if state.index.child(name, of: parent) != nil { throw .exists }
+            return state.index.path(of: parent).appending(name)
+        }
+        _ = try backend.makeDirectory(path)
+        let now = services.clock.now()
+        let id = services.newEntryID()
+        let entry = try state.withLock { state throws(RemoteError) in
+            _ = try state.checkChange(in: parent)
+            if state.index.child(name, of: parent) != nil { throw RemoteError.exists }
+            let isSession = parent == .root
+            let node = Node(
+                id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,
+                owner: caller.uid, modified: now, created: now, session: isSession ? .open : nil)
+            state.index.insert(node)
+            state.index.update(parent) { $0.modified = now }
+            services.journal.enqueue([.put(node.row(remote: self.name))])
+            return state.entry(id)
+        }
+        guard let entry else { throw .noSuchEntry }
+        if parent == .root { record("session_opened", path) }
+        return entry
+    }
+
+    /// Answers `rmdir`: never, so that nothing sealed can go with it.
+    public func removeDirectory(_ name: Name, in parent: EntryID, caller: Caller) throws(RemoteError) {
+        let entry = try lookup(name, in: parent)
+        if !entry.isDirectory { throw .notDirectory }
+        throw .protected
+    }
+
+    // MARK: - Times and modes
+
+    /// Answers `chmod`; the bits are kept in the journal.
+    public func setMode(_ id: EntryID, _ mode: UInt32) throws(RemoteError) {
+        try state.withLock { state throws(RemoteError) in
+            _ = try state.checkChange(of: id)
+            state.index.update(id) { $0.mode = mode & 0o7777 }
+            journalEntry(id, state)
+        }
+    }
+
+    /// Answers `utimensat` for the modification time, before or after the file was closed.
+    public func setModified(_ id: EntryID, _ change: TimeChange) throws(RemoteError) {
+        let time: Timestamp
+        switch change {
+        case .keep: return
+        case .now: time = services.clock.now()
+        case .set(let given): time = given
+        }
+        let stored: RelativePath? = try state.withLock { state throws(RemoteError) in
+            let node = try state.checkChange(of: id)
+            state.index.update(id) { $0.modified = time }
+            journalEntry(id, state)
+            return node.committed != nil && !node.isSending ? state.index.path(of: id) : nil
+        }
+        if let stored, backend.facts.keepsModificationTimes { try backend.setModified(stored, time) }
+    }
+
+    // MARK: - Small tools of the extensions
+
+    /// Queues the row of an entry; called under the tree's lock, so that the journal sees the order of memory.
+    func journalEntry(_ id: EntryID, _ state: borrowing TreeState) {
+        if let node = state.index[id], id != .root { services.journal.enqueue([.put(node.row(remote: name))]) }
+    }
+
+    func record(_ kind: String, _ path: RelativePath, _ more: [JSONValue.Member] = []) {
+        services.events.record(
+            kind, [.init("remote", .string(name.description)), .init("path", .string(path.description))] + more)
+    }
+}

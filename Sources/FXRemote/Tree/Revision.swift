@@ -1,0 +1,377 @@
+internal import Crypto
+internal import FXSystem
+internal import SystemPackage
+
+/// One content of a file, from its first byte in the spool to the remote.
+///
+/// Lock order: `monitor` comes after the tree's lock and before nothing; no system call runs under it. Writers count
+/// themselves in and out, and a seal waits until none is inside, so the bytes that are hashed are the bytes that are sent.
+final class Revision: Sendable {
+    let id: RevisionID
+    let upload: UploadID
+    let spool: Spool
+    let spoolName: Name
+    /// Draft removal and replacement are for this user.
+    let owner: UInt32
+    private let monitor: Monitor<State>
+
+    private struct State {
+        var phase: FileState
+        var size: UInt64
+        var file: SpoolFile?
+        /// Writes, truncations and reservations under way.
+        var inside = 0
+        var isSealing = false
+        /// Blocks below this, from `reservedFrom` on, belong to the file already.
+        var reserved: Range<UInt64> = 0..<0
+        var window: UInt64 = 0
+        var digest = SequentialDigest()
+        var sha256: SHA256Digest?
+        var sealed: Timestamp?
+        var isKnownToService = false
+        var acknowledged: UInt64 = 0
+        var attempts = 0
+        var error: RemoteError?
+        var errorText: String?
+        /// Removed by its owner; never sealed from then on.
+        var isDiscarded = false
+    }
+
+    /// The first sequential window; doubled up to `largestWindow`, so a small file reserves what it needs and a large one calls seldom.
+    private static let smallestWindow: UInt64 = 1 << 20
+    /// 64 MiB: at 2 GB/s thirty calls a second, and the most a disk near its end gives up too early.
+    private static let largestWindow: UInt64 = 64 << 20
+
+    /// A new draft.
+    init(id: RevisionID, upload: UploadID, file: SpoolFile, spool: Spool, owner: UInt32, size: ByteCount) {
+        self.id = id
+        self.upload = upload
+        self.spool = spool
+        self.owner = owner
+        spoolName = file.name
+        monitor = Monitor(State(phase: .draft, size: size.rawValue, file: file))
+    }
+
+    /// A sealed one from the journal.
+    init(_ row: RevisionRow, spoolName: Name, spool: Spool, owner: UInt32) {
+        id = row.id
+        upload = row.upload
+        self.spool = spool
+        self.owner = owner
+        self.spoolName = spoolName
+        var state = State(phase: row.state, size: row.size.rawValue)
+        state.sha256 = row.sha256
+        state.sealed = row.sealed
+        state.isKnownToService = row.isKnownToService
+        state.acknowledged = row.acknowledged.rawValue
+        state.attempts = row.attempts
+        state.errorText = row.error
+        monitor = Monitor(state)
+    }
+
+    /// What others may know of it, at one moment.
+    struct Standing: Sendable {
+        var phase: FileState
+        var size: ByteCount
+        var sha256: SHA256Digest?
+        var sealed: Timestamp?
+        var acknowledged: ByteCount
+        var attempts: Int
+        var error: RemoteError?
+        var errorText: String?
+        var isKnownToService: Bool
+    }
+
+    var standing: Standing {
+        monitor.withLock {
+            Standing(
+                phase: $0.phase, size: ByteCount($0.size), sha256: $0.sha256, sealed: $0.sealed,
+                acknowledged: ByteCount($0.acknowledged), attempts: $0.attempts, error: $0.error,
+                errorText: $0.errorText, isKnownToService: $0.isKnownToService)
+        }
+    }
+
+    var phase: FileState { monitor.withLock { $0.phase } }
+    var size: ByteCount { monitor.withLock { ByteCount($0.size) } }
+
+    func row(entry: EntryID, modified: Timestamp) -> RevisionRow {
+        monitor.withLock {
+            RevisionRow(
+                id: id, entry: entry, state: $0.phase, upload: upload, size: ByteCount($0.size), sha256: $0.sha256,
+                sealed: $0.sealed, modified: modified, isKnownToService: $0.isKnownToService,
+                acknowledged: ByteCount($0.acknowledged), attempts: $0.attempts, error: $0.errorText)
+        }
+    }
+
+    var isDiscarded: Bool { monitor.withLock { $0.isDiscarded } }
+
+    /// Gives a draft up for good; false when it is sealed or about to be.
+    func discard() -> Bool {
+        monitor.withLock { state in
+            if state.phase != .draft || state.isSealing { return false }
+            state.isDiscarded = true
+            return true
+        }
+    }
+
+    // MARK: - Bytes
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+        let size = size.rawValue
+        if offset >= size { return 0 }
+        let count = Int(min(UInt64(buffer.count), size - offset))
+        return try unsafe content().read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+    }
+
+    /// The spool file; opened again when it was given back.
+    func content() throws(RemoteError) -> SpoolFile {
+        if let file = monitor.withLock({ $0.file }) { return file }
+        let opened = try spool.open(spoolName)
+        return monitor.withLock {
+            if let file = $0.file { return file }
+            $0.file = opened
+            return opened
+        }
+    }
+
+    /// Closes the spool file of a sealed revision, so that a long queue holds no descriptors.
+    func releaseContent() {
+        let released: SpoolFile? = monitor.withLock {
+            if $0.phase == .draft { return nil }
+            return $0.file.take()
+        }
+        _ = consume released
+    }
+
+    /// Writes all of `buffer`, or nothing.
+    /// - Returns: false when it is sealed, and a new draft is needed; nothing was written then.
+    func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Bool {
+        let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
+        if overflow || end > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
+        guard let before = enter() else { return false }
+        do throws(RemoteError) {
+            let file = try content()
+            do throws(Errno) {
+                try reserve(offset..<end, of: file, sizeBefore: before)
+                do throws(Errno) { try unsafe file.descriptor.write(buffer, at: offset) } catch {
+                    // Nothing torn: what lies past the old end goes, what lies before it was reserved and cannot run out of space.
+                    if offset >= before { try? file.descriptor.truncate(to: ByteCount(before)) }
+                    throw error
+                }
+            } catch { throw RemoteError.local(error, during: .spool) }
+        } catch {
+            leave { _ in }
+            throw error
+        }
+        leave { state in
+            state.digest.noteWrite(at: offset, count: buffer.count)
+            state.size = max(state.size, end)
+        }
+        return true
+    }
+
+    /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns false when sealed.
+    func allocate(_ range: Range<UInt64>, growing: Bool) throws(RemoteError) -> Bool {
+        guard let before = enter() else { return false }
+        do throws(RemoteError) {
+            let file = try content()
+            do throws(Errno) {
+                try file.reserve(range)
+                if growing, range.upperBound > before { try file.descriptor.truncate(to: ByteCount(range.upperBound)) }
+            } catch { throw RemoteError.local(error, during: .spool) }
+        } catch {
+            leave { _ in }
+            throw error
+        }
+        leave { if growing { $0.size = max($0.size, range.upperBound) } }
+        return true
+    }
+
+    /// - Returns: false when it is sealed.
+    func truncate(to size: ByteCount) throws(RemoteError) -> Bool {
+        if size.rawValue > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
+        if enter() == nil { return false }
+        do throws(RemoteError) {
+            let file = try content()
+            do throws(Errno) { try file.descriptor.truncate(to: size) } catch { throw RemoteError.local(error, during: .spool) }
+        } catch {
+            leave { _ in }
+            throw error
+        }
+        leave { state in
+            state.digest.noteTruncation(to: size.rawValue)
+            state.size = size.rawValue
+            // Truncation gives the blocks past the end back.
+            state.reserved = 0..<0
+        }
+        return true
+    }
+
+    /// Waits for a seal under way; then the size, or nil when the revision takes no more bytes.
+    private func enter() -> UInt64? {
+        monitor.wait { (state: inout State) -> UInt64?? in
+            if state.isSealing { return nil }
+            if state.phase != .draft { return .some(nil) }
+            state.inside += 1
+            return .some(state.size)
+        } ?? nil
+    }
+
+    private func leave(_ change: (inout State) -> Void) {
+        monitor.withLock { state in
+            state.inside -= 1
+            change(&state)
+        }
+    }
+
+    private func reserve(_ range: Range<UInt64>, of file: SpoolFile, sizeBefore: UInt64) throws(Errno) {
+        let plan: Range<UInt64>? = monitor.withLock { state in
+            if state.reserved.lowerBound <= range.lowerBound, range.upperBound <= state.reserved.upperBound { return nil }
+            // Only a file that grows at its end gets a window.
+            let isSequential = range.lowerBound == state.reserved.upperBound || range.lowerBound == sizeBefore
+            if !isSequential || range.upperBound < Revision.smallestWindow { return range }
+            state.window = min(max(state.window * 2, Revision.smallestWindow), Revision.largestWindow)
+            return range.lowerBound..<(range.upperBound + state.window)
+        }
+        guard let plan else { return }
+        var granted = plan
+        do throws(Errno) { try file.reserve(plan) } catch {
+            if plan == range { throw error }
+            // The window does not fit; the write itself may.
+            try file.reserve(range)
+            granted = range
+        }
+        let result = granted
+        monitor.withLock { state in
+            let continues = result.lowerBound <= state.reserved.upperBound && result.lowerBound >= state.reserved.lowerBound
+            state.reserved = continues
+                ? state.reserved.lowerBound..<max(state.reserved.upperBound, result.upperBound) : result
+        }
+    }
+
+    // MARK: - Digest while writing
+
+    /// True when the digest worker should look at it.
+    var hasDigestBacklog: Bool { monitor.withLock { $0.phase == .draft && $0.digest.hasBacklog } }
+
+    /// Hashes one piece of what has been written so far; true when there is more. Runs on the digest thread.
+    func hashBacklog() -> Bool {
+        let work: (SequentialDigest.Claim, SpoolFile)? = monitor.withLock { state in
+            if state.phase != .draft || state.isSealing { return nil }
+            guard let file = state.file, let claim = state.digest.claim() else { return nil }
+            return (claim, file)
+        }
+        guard let (claim, file) = work else { return false }
+        var hasher = claim.hasher
+        do throws(Errno) { try file.hash(claim.range, into: &hasher) } catch {
+            // The seal reads it again and reports the error to somebody who waits.
+            monitor.withLock { $0.digest.abandon(claim) }
+            return false
+        }
+        let result = hasher
+        return monitor.withLock { state in
+            state.digest.accept(claim, hasher: result)
+            return state.digest.hasBacklog
+        }
+    }
+
+    // MARK: - Sealing
+
+    /// Makes the bytes durable, without ending the draft. True while it is still a draft.
+    func sync() throws(RemoteError) -> Bool {
+        if enter() == nil { return false }
+        defer { leave { _ in } }
+        let file = try content()
+        do throws(Errno) { try file.descriptor.syncData() } catch { throw .local(error, during: .spool) }
+        try spool.syncDirectory()
+        return true
+    }
+
+    /// Ends the draft: waits for writers inside, computes the digest, makes data and name durable. The phase is then
+    /// still `draft` and closed to writers until `finishSeal` or `abandonSeal`.
+    /// - Returns: false when it was sealed already.
+    func prepareSeal() throws(RemoteError) -> Bool {
+        let started = monitor.wait { (state: inout State) -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)?? in
+            if state.isSealing { return nil }
+            if state.phase != .draft || state.isDiscarded { return .some(nil) }
+            state.isSealing = true
+            return .some((SHA256(), 0, 0, false))
+        } ?? nil
+        if started == nil { return false }
+        let plan = monitor.wait { state -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)? in
+            if state.inside > 0 || state.digest.claimed > 0 { return nil }
+            let progress = state.digest.progress
+            return (progress.hasher, progress.position, state.size, state.reserved.upperBound > state.size)
+        }
+        guard let plan else { return false }
+        do throws(RemoteError) {
+            let file = try content()
+            var hasher = plan.hasher
+            do throws(Errno) {
+                // Gives the reserved blocks past the end back.
+                if plan.trims { try file.descriptor.truncate(to: ByteCount(plan.size)) }
+                try file.hash(plan.position..<plan.size, into: &hasher)
+                try file.descriptor.syncData()
+            } catch { throw RemoteError.local(error, during: .spool) }
+            try spool.syncDirectory()
+            let digest = SHA256Digest(hasher)
+            monitor.withLock { $0.sha256 = digest }
+        } catch {
+            abandonSeal()
+            throw error
+        }
+        return true
+    }
+
+    /// The row that makes the seal durable; while it is on its way the phase is still `draft`.
+    func sealedRow(entry: EntryID, modified: Timestamp, at time: Timestamp) -> RevisionRow {
+        var row = row(entry: entry, modified: modified)
+        row.state = .queued
+        row.sealed = time
+        return row
+    }
+
+    func finishSeal(at time: Timestamp) {
+        monitor.withLock { state in
+            state.isSealing = false
+            state.phase = .queued
+            state.sealed = time
+            state.reserved = 0..<0
+        }
+    }
+
+    func abandonSeal() {
+        monitor.withLock { state in
+            state.isSealing = false
+            state.sha256 = nil
+            state.reserved = 0..<0
+        }
+    }
+
+    // MARK: - Upload
+
+    func setPhase(_ phase: FileState, error: RemoteError? = nil) {
+        monitor.withLock { state in
+            state.phase = phase
+            state.error = error
+            state.errorText = error?.message
+        }
+    }
+
+    func noteKnownToService() { monitor.withLock { $0.isKnownToService = true } }
+    func noteAcknowledged(_ bytes: UInt64) { monitor.withLock { $0.acknowledged = bytes } }
+    func noteAttempt(failures: Int, error: RemoteError) {
+        monitor.withLock { state in
+            state.attempts = failures
+            state.error = error
+            state.errorText = error.message
+        }
+    }
+    func clearAttempts() {
+        monitor.withLock { state in
+            state.attempts = 0
+            state.error = nil
+            state.errorText = nil
+        }
+    }
+}

@@ -1,0 +1,45 @@
+internal import FXSystem
+
+/// The values behind `user.fxmount.*` of entries.
+extension RemoteTree {
+    /// The names `attribute(_:of:)` may answer.
+    public static let attributeNames = [
+        "state", "error", "progress", "attempts", "sha256", "remote_id", "url", "status_url", "expires", "committed_at",
+    ]
+
+    /// One attribute of an entry, as text.
+    /// - Throws: `.noAttribute` when it has none of that name, or no value for it now.
+    public func attribute(_ attribute: String, of id: EntryID) throws(RemoteError) -> String {
+        guard let node = state.withLock({ $0.index[id] }) else { throw .noSuchEntry }
+        let value: String?
+        if let session = node.session {
+            value = attribute == "state" ? session.rawValue : nil
+        } else if node.kind == .file {
+            value = fileAttribute(attribute, of: node)
+        } else {
+            value = nil
+        }
+        guard let value else { throw .noAttribute }
+        return value
+    }
+
+    private func fileAttribute(_ attribute: String, of node: Node) -> String? {
+        let newest = node.revisions.last?.standing
+        return switch attribute {
+        case "state": node.fileState.rawValue
+        case "error": newest?.errorText
+        case "progress": progress(of: node, newest)
+        case "attempts": String(newest?.attempts ?? 0)
+        case "sha256": newest == nil ? node.committed?.sha256.text : newest?.sha256?.text
+        case "remote_id": node.committed?.remoteID
+        case "committed_at": node.committed?.time.rfc3339
+        default: nil
+        }
+    }
+
+    /// Acknowledged bytes, a slash, all bytes.
+    private func progress(of node: Node, _ newest: Revision.Standing?) -> String {
+        let done = newest.map { $0.phase == .committed ? $0.size : $0.acknowledged } ?? node.committed?.size ?? .zero
+        return "\(done.rawValue)/\(node.size.rawValue)"
+    }
+}

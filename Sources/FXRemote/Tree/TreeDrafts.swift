@@ -1,0 +1,241 @@
+public import FXSystem
+internal import SystemPackage
+
+/// Making, changing and sealing the content of files.
+extension RemoteTree {
+    /// Answers `create`: a new file, or the one that is there unless `exclusive`.
+    /// - Throws: `.needsSession` at the root, `.exists`, what the service's names forbid, ENOSPC of the spool.
+    public func create(
+        _ name: Name, in parent: EntryID, mode: UInt32, exclusive: Bool, caller: Caller
+    ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        let (path, existing) = try state.withLock { state throws(RemoteError) in
+            let depth = try state.checkChange(in: parent)
+            if parent == .root { throw .needsSession }
+            try backend.facts.names.check(name, depth: depth)
+            return (state.index.path(of: parent).appending(name), state.index.child(name, of: parent)?.id)
+        }
+        if let existing {
+            if exclusive { throw .exists }
+            return (try entry(existing), try open(existing, flags: .readWrite, caller: caller))
+        }
+        services.journal.waitForRoom()
+        let upload = services.spool.newUploadID()
+        let file = try services.spool.create(upload, path: RelativePath([self.name] + path.components))
+        let revision = Revision(
+            id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid, size: .zero)
+        let id = services.newEntryID()
+        let now = services.clock.now()
+        let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
+        do throws(RemoteError) {
+            try state.withLock { state throws(RemoteError) in
+                _ = try state.checkChange(in: parent)
+                if state.index.child(name, of: parent) != nil { throw .exists }
+                var node = Node(
+                    id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid, modified: now, created: now)
+                node.revisions = [revision]
+                node.isTemporary = isTemporary
+                node.writers = 1
+                state.index.insert(node)
+                state.index.update(parent) { $0.modified = now }
+                services.journal.enqueue([
+                    .put(node.row(remote: self.name)), .putRevision(revision.row(entry: id, modified: now)),
+                ])
+            }
+        } catch {
+            try? services.spool.remove(file.name, because: .droppedDraft)
+            if error == .exists, !exclusive {
+                let found = try lookup(name, in: parent)
+                return (found, try open(found.id, flags: .readWrite, caller: caller))
+            }
+            throw error
+        }
+        return (try entry(id), RemoteFile(tree: self, entry: id, opener: caller, writes: true))
+    }
+
+    /// Answers `open`; with O_TRUNC a new, empty draft is begun.
+    public func open(_ id: EntryID, flags: OpenFlags, caller: Caller) throws(RemoteError) -> RemoteFile {
+        try state.withLock { state throws(RemoteError) in
+            guard let node = state.index[id] else { throw .noSuchEntry }
+            if node.kind != .file { throw .isDirectory }
+            if flags.writes {
+                _ = try state.checkChange(of: id)
+                state.index.update(id) { $0.writers += 1 }
+            }
+        }
+        let file = RemoteFile(tree: self, entry: id, opener: caller, writes: flags.writes)
+        if flags.writes, flags.contains(.truncate) {
+            do throws(RemoteError) { try empty(id, owner: caller.uid) } catch {
+                file.release()
+                throw error
+            }
+        }
+        return file
+    }
+
+    private func empty(_ id: EntryID, owner: UInt32) throws(RemoteError) {
+        while true {
+            let draft = try draft(of: id, keepingContent: false, owner: owner)
+            if try draft.truncate(to: .zero) { break }
+        }
+        touch(id)
+    }
+
+    /// Answers `truncate` by path; without an open writer the result is sealed at once.
+    public func truncate(_ id: EntryID, to size: ByteCount, caller: Caller) throws(RemoteError) {
+        if let limit = backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
+        while true {
+            let draft = try draft(of: id, keepingContent: size > .zero, owner: caller.uid)
+            if try draft.truncate(to: size) { break }
+        }
+        touch(id)
+        sealIfAbandoned(id)
+    }
+
+    func touch(_ id: EntryID) {
+        let now = services.clock.now()
+        state.withLock { $0.index.update(id) { $0.modified = now } }
+    }
+
+    // MARK: - Drafts
+
+    /// The draft of a file; makes one from what is there when the newest content is sealed or on the remote.
+    func draft(of id: EntryID, keepingContent: Bool, owner: UInt32) throws(RemoteError) -> Revision {
+        enum Step { case use(Revision), make(RelativePath, Revision?, CommittedRow?), refuse(RemoteError) }
+        let step = state.wait { state -> Step? in
+            do throws(RemoteError) {
+                let node = try state.checkChange(of: id)
+                if let draft = node.draft { return .use(draft) }
+                if node.isDrafting { return nil }
+                state.index.update(id) { $0.isDrafting = true }
+                return .make(state.index.path(of: id), node.revisions.last, node.committed)
+            } catch { return .refuse(error) }
+        }
+        switch step {
+        case .use(let draft): return draft
+        case .refuse(let error): throw error
+        case nil: throw .interrupted
+        case .make(let path, let newest, let committed):
+            do throws(RemoteError) {
+                return try makeDraft(of: id, path: path, from: keepingContent ? (newest, committed) : (nil, nil), owner: owner)
+            } catch {
+                state.withLock { $0.index.update(id) { $0.isDrafting = false } }
+                throw error
+            }
+        }
+    }
+
+    private func makeDraft(
+        of id: EntryID, path: RelativePath, from source: (sealed: Revision?, committed: CommittedRow?), owner: UInt32
+    ) throws(RemoteError) -> Revision {
+        let upload = services.spool.newUploadID()
+        let file = try services.spool.create(upload, path: RelativePath([name] + path.components))
+        do throws(RemoteError) {
+            var size = ByteCount.zero
+            if let sealed = source.sealed {
+                do throws(RemoteError) { size = try sealed.content().copy(to: file.descriptor) } catch {
+                    // It was committed in between and its spool file is gone; the remote has the same bytes.
+                    if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
+                    size = try backend.open(self.path(of: id)).copy(to: file.descriptor)
+                }
+            } else if source.committed != nil {
+                size = try backend.open(path).copy(to: file.descriptor)
+            }
+            let draft = Revision(
+                id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner, size: size)
+            try state.withLock { state throws(RemoteError) in
+                let node = try state.checkChange(of: id)
+                state.index.update(id) { node in
+                    node.revisions.append(draft)
+                    node.isDrafting = false
+                }
+                services.journal.enqueue([.putRevision(draft.row(entry: id, modified: node.modified))])
+            }
+            return draft
+        } catch {
+            try? services.spool.remove(file.name, because: .droppedDraft)
+            throw error
+        }
+    }
+
+    // MARK: - Sealing
+
+    /// Seals the draft of a file, if it has one, and hands it to the engine.
+    /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
+    func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
+        guard let draft = state.withLock({ $0.index[id]?.draft }) else { return sealed(.success(nil)) }
+        do throws(RemoteError) {
+            if try !draft.prepareSeal() { return sealed(.success(nil)) }
+        } catch { return sealed(.failure(error)) }
+        let now = services.clock.now()
+        let isKept: Bool = state.withLock { state in
+            guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
+            services.journal.enqueue([
+                .put(node.row(remote: name)), .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
+            ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
+            return true
+        }
+        // Removed by its owner while it was being closed.
+        if !isKept {
+            draft.abandonSeal()
+            sealed(.success(nil))
+        }
+    }
+
+    private func finishSeal(
+        of draft: Revision, entry id: EntryID, at time: Timestamp, _ result: Result<Void, RemoteError>,
+        _ sealed: @Sendable (Result<Revision?, RemoteError>) -> Void
+    ) {
+        switch result {
+        case .failure(let error):
+            draft.abandonSeal()
+            state.withLock { state in
+                // The seal's row may still be written later; this one follows it.
+                guard let node = state.index[id] else { return }
+                services.journal.enqueue([.putRevision(draft.row(entry: id, modified: node.modified))])
+            }
+            sealed(.failure(error))
+        case .success:
+            let path = state.withLock { state in
+                draft.finishSeal(at: time)
+                state.reclassify(id)
+                return state.index.path(of: id)
+            }
+            record("sealed", path, [.init("size", .bytes(draft.size))])
+            sealed(.success(draft))
+            services.engine.submit(.upload(self, id))
+        }
+    }
+
+    /// Seals a draft nobody has open for writing, unless its name looks temporary.
+    func sealIfAbandoned(_ id: EntryID) {
+        let isAbandoned = state.withLock { state in
+            guard let node = state.index[id], node.writers == 0, node.draft != nil else { return false }
+            return SealRule.verdict(on: .lastRelease, looksTemporary: node.isTemporary) == .seal
+        }
+        if !isAbandoned { return }
+        seal(id) { [self] result in
+            if case .failure(let error) = result {
+                // Nobody waits for it any more: the draft stays, and is listed.
+                record("seal_failed", path(of: id), [.init("error", .string(error.message))])
+            }
+        }
+    }
+
+    // MARK: - Removal
+
+    /// Answers `unlink`: for a draft of the caller's own that was never sealed; everything else is `.protected`.
+    public func remove(_ name: Name, in parent: EntryID, caller: Caller) throws(RemoteError) {
+        let dropped = try state.withLock { state throws(RemoteError) in
+            _ = try state.checkChange(in: parent)
+            guard let node = state.index.child(name, of: parent) else { throw .noSuchEntry }
+            if node.kind != .file { throw .isDirectory }
+            if !node.isNeverSealed || node.owner != caller.uid || node.isDrafting { throw .protected }
+            // From here on it cannot be sealed; a seal under way wins.
+            for draft in node.revisions where !draft.discard() { throw .protected }
+            state.index.remove(node.id)
+            services.journal.enqueue([.dropEntry(node.id)] + node.revisions.map { .dropRevision($0.id) })
+            return node.revisions
+        }
+        for draft in dropped { try services.spool.remove(draft.spoolName, because: .droppedDraft) }
+    }
+}

@@ -1,0 +1,121 @@
+internal import FXSystem
+
+/// Completing and aborting sessions.
+extension RemoteTree {
+    /// Answers `setfattr -n user.fxmount.state`: `complete` or `aborted` on a session.
+    public func setAttribute(
+        _ attribute: String, to value: String, of id: EntryID, completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
+    ) -> WaitToken {
+        let token = waits.begin(completion)
+        do throws(RemoteError) {
+            if attribute != "state" { throw .noAttribute }
+            switch value {
+            case "complete": try complete(id, token)
+            case "aborted": try abort(id, token)
+            default: throw .invalidArgument
+            }
+        } catch { waits.finish(token, .failure(error)) }
+        return token
+    }
+
+    private func complete(_ id: EntryID, _ token: WaitToken) throws(RemoteError) {
+        let isDone = try state.withLock { state throws(RemoteError) in
+            guard let node = state.index[id], let session = node.session else { throw .invalidArgument }
+            if state.isDraining { throw .draining }
+            switch session {
+            case .complete: return true
+            case .completing:
+                state.completionWaits[id, default: []].append(token)
+                return false
+            case .aborted, .expired: throw .sessionClosed(session)
+            case .open, .failed: break
+            }
+            let obstacles = state.obstacles(in: id)
+            if !obstacles.isEmpty { throw .incomplete(obstacles) }
+            state.completionWaits[id, default: []].append(token)
+            state.index.update(id) { $0.session = .completing }
+            journalEntry(id, state)
+            return false
+        }
+        if isDone { return waits.finish(token, .success(())) }
+        continueCompletion(of: id)
+    }
+
+    /// Waits for what is sealed, then lets the engine finish; also after a restart.
+    func continueCompletion(of id: EntryID) {
+        _ = waitUntilCommitted(below: id) { [self] _ in services.engine.submit(.complete(self, id)) }
+    }
+
+    /// Runs on an engine thread when nothing below the session is under way any more.
+    func performCompletion(of id: EntryID) {
+        let plan: Result<SessionManifest, RemoteError>? = state.withLock { state in
+            guard let node = state.index[id], node.session == .completing else { return nil }
+            let obstacles = state.obstacles(in: id)
+            if !obstacles.isEmpty { return .failure(.incomplete(obstacles)) }
+            return .success(state.manifest(of: node))
+        }
+        guard let plan else { return }
+        do throws(RemoteError) {
+            let manifest = try plan.get()
+            try backend.complete(manifest)
+            let completed: EntryRow? = state.withLock { state in
+                state.index.update(id) { $0.session = .complete }
+                return state.index[id]?.row(remote: name)
+            }
+            if let completed { try services.journal.commit([.put(completed)]) }
+            record("session_complete", RelativePath([manifest.session]), [.init("files", .integer(Int64(manifest.files.count)))])
+            finishCompletion(of: id, .success(()))
+        } catch {
+            let isComplete = state.withLock { state in
+                // The service has completed it; only the journal has not got that yet, and will hear it again.
+                if state.index[id]?.session == .complete { return true }
+                state.index.update(id) { $0.session = .open }
+                journalEntry(id, state)
+                return false
+            }
+            record(isComplete ? "journal_failed" : "session_not_completed", path(of: id), [.init("error", .string(error.message))])
+            finishCompletion(of: id, .failure(error))
+        }
+    }
+
+    private func finishCompletion(of id: EntryID, _ result: Result<Void, RemoteError>) {
+        let tokens = state.withLock { $0.completionWaits.removeValue(forKey: id) ?? [] }
+        for token in tokens { waits.finish(token, result) }
+    }
+
+    private func abort(_ id: EntryID, _ token: WaitToken) throws(RemoteError) {
+        let (isDone, session) = try state.withLock { state throws(RemoteError) in
+            guard let node = state.index[id], let session = node.session else { throw .invalidArgument }
+            switch session {
+            case .aborted: return (true, node.name)
+            case .complete, .completing, .expired: throw .sessionClosed(session)
+            case .open, .failed: return (false, node.name)
+            }
+        }
+        if isDone { return waits.finish(token, .success(())) }
+        try backend.abort(session)
+        state.withLock { state in
+            state.index.update(id) { $0.session = .aborted }
+            guard let node = state.index[id] else { return }
+            services.journal.enqueue([.put(node.row(remote: name))]) { [waits] in waits.finish(token, $0) }
+        }
+        record("session_aborted", RelativePath([session]))
+    }
+}
+
+extension TreeState {
+    /// What stands in the way of completing a session: drafts and files the remote refused.
+    func obstacles(in session: EntryID) -> [RelativePath] {
+        index.files(below: session).filter { $0.draft != nil || $0.failed != nil }.map { index.path(of: $0.id) }
+    }
+
+    func manifest(of session: Node) -> SessionManifest {
+        let files = index.files(below: session.id).compactMap { node -> SessionManifest.File? in
+            guard let committed = node.committed else { return nil }
+            return SessionManifest.File(
+                path: RelativePath(Array(index.path(of: node.id).components.dropFirst())), size: committed.size,
+                sha256: committed.sha256, modified: node.modified, committed: committed.time)
+        }
+        return SessionManifest(session: session.name, files: files)
+    }
+}

@@ -1,0 +1,99 @@
+internal import FXSystem
+internal import Synchronization
+
+/// What the lock of a tree guards.
+struct TreeState: Sendable {
+    var index: TreeIndex
+    var isDraining = false
+    /// Files with a sealed content that is not on the remote yet.
+    var active: Set<EntryID> = []
+    /// Files with a content the remote refused for good.
+    var failed: Set<EntryID> = []
+    var revisionWaits: [RevisionID: [WaitToken]] = [:]
+    var belowWaits: [(entry: EntryID, token: WaitToken)] = []
+    var completionWaits: [EntryID: [WaitToken]] = [:]
+
+    init(index: TreeIndex) { self.index = index }
+
+    func entry(_ id: EntryID) -> RemoteEntry? {
+        guard let node = index[id] else { return nil }
+        let kind: RemoteEntry.Kind =
+            id == .root ? .root : node.session.map { .session($0) } ?? (node.kind == .file ? .file(node.fileState) : .directory)
+        return RemoteEntry(
+            id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode, modified: node.modified,
+            created: node.created, isCommitted: node.committed != nil, takesChanges: takesChanges(id),
+            subdirectories: node.subdirectories)
+    }
+
+    func takesChanges(_ id: EntryID) -> Bool {
+        if isDraining { return false }
+        return index.session(of: id)?.session?.takesChanges ?? true
+    }
+
+    /// Refuses a new entry where none may be made; returns its depth: 0 for a session.
+    func checkChange(in parent: EntryID) throws(RemoteError) -> Int {
+        guard let node = index[parent] else { throw .noSuchEntry }
+        if node.kind == .file { throw .notDirectory }
+        try checkOpen(parent)
+        return parent == .root ? 0 : index.path(of: parent).components.count
+    }
+
+    func checkChange(of id: EntryID) throws(RemoteError) -> Node {
+        guard let node = index[id] else { throw .noSuchEntry }
+        try checkOpen(id)
+        return node
+    }
+
+    private func checkOpen(_ id: EntryID) throws(RemoteError) {
+        if isDraining { throw .draining }
+        if let session = index.session(of: id)?.session, !session.takesChanges { throw .sessionClosed(session) }
+    }
+
+    /// The first reason why what is below an entry will not arrive; nil when all did.
+    func failure(below id: EntryID) -> RemoteError? {
+        for file in failed where index.isWithin(file, id) {
+            if let error = index[file]?.failed?.standing.error { return error }
+            return .incomplete([index.path(of: file)])
+        }
+        return nil
+    }
+
+    func hasActive(below id: EntryID) -> Bool { active.contains { index.isWithin($0, id) } }
+
+    /// Brings `active` and `failed` up to date with a file.
+    mutating func reclassify(_ id: EntryID) {
+        let phases = index[id]?.revisions.map(\.phase) ?? []
+        if phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
+        if phases.contains(.failed) { failed.insert(id) } else { failed.remove(id) }
+    }
+}
+
+/// What all trees of a state directory share.
+final class TreeServices: Sendable {
+    let spool: Spool
+    let journal: Journal
+    let engine: TransferEngine
+    let digests: DigestWorker
+    let events: EventLog
+    let clock: WallClock
+    private let lastEntry: Atomic<UInt64>
+    private let lastRevision: Atomic<UInt64>
+
+    init(
+        spool: Spool, journal: Journal, engine: TransferEngine, digests: DigestWorker, events: EventLog, clock: WallClock,
+        contents: JournalContents
+    ) {
+        self.spool = spool
+        self.journal = journal
+        self.engine = engine
+        self.digests = digests
+        self.events = events
+        self.clock = clock
+        // 1 is the root of every remote.
+        lastEntry = Atomic(contents.entries.map(\.id.rawValue).max() ?? 1)
+        lastRevision = Atomic(contents.revisions.map(\.id.rawValue).max() ?? 0)
+    }
+
+    func newEntryID() -> EntryID { EntryID(lastEntry.wrappingAdd(1, ordering: .relaxed).newValue) }
+    func newRevisionID() -> RevisionID { RevisionID(lastRevision.wrappingAdd(1, ordering: .relaxed).newValue) }
+}

@@ -1,0 +1,180 @@
+internal import FXSystem
+
+/// What the engine asks and tells, and what calls that wait hear of it.
+extension RemoteTree {
+    // MARK: - The engine's side
+
+    /// Takes the next content of a file for sending; its path stays as it is until `endSending`.
+    /// - Returns: nil when there is nothing to send, or a rename has the file: then the rename submits it again.
+    func beginSending(_ id: EntryID) -> (Revision, Upload)? {
+        state.withLock { state in
+            guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else { return nil }
+            let standing = revision.standing
+            guard standing.phase == .queued, let digest = standing.sha256 else { return nil }
+            state.index.update(id) { $0.isSending = true }
+            revision.setPhase(.uploading)
+            return (
+                revision,
+                Upload(
+                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest, modified: node.modified)
+            )
+        }
+    }
+
+    /// Records durably that the service is about to hear of an upload.
+    func recordIntent(_ id: EntryID, _ revision: Revision) {
+        // Not waited for: the seal is durable, and a recovered upload always asks the service first.
+        revision.noteKnownToService()
+        journalRevision(id, revision)
+    }
+
+    func noteAcknowledged(_ id: EntryID, _ revision: Revision, _ bytes: UInt64) {
+        revision.noteAcknowledged(bytes)
+        journalRevision(id, revision)
+    }
+
+    private func journalRevision(_ id: EntryID, _ revision: Revision) {
+        state.withLock { state in
+            guard let node = state.index[id] else { return }
+            services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
+        }
+    }
+
+    /// The service has it: journal, then the spool file goes, then whoever waits is told.
+    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, committed file: CommittedFile) {
+        let now = services.clock.now()
+        let row = CommittedRow(upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
+        let (woken, modified) = state.withLock { state in
+            state.index.update(id) { node in
+                node.committed = row
+                node.isSending = false
+                node.revisions.removeAll { $0.id == revision.id }
+            }
+            revision.setPhase(.committed)
+            state.reclassify(id)
+            journalEntry(id, state)
+            let node = state.index[id]
+            let modified = node?.modified ?? upload.modified
+            var committed = revision.row(entry: id, modified: modified)
+            committed.state = .committed
+            services.journal.enqueue([.putRevision(committed)]) { [services] result in
+                // Only what the journal knows as committed may lose its spool file.
+                guard case .success = result else { return }
+                do throws(RemoteError) {
+                    try services.spool.remove(revision.spoolName, because: .committed)
+                    services.journal.enqueue([.dropRevision(revision.id)])
+                } catch {
+                    services.events.record("spool_not_freed", [.init("error", .string(error.message))])
+                }
+            }
+            return (state.takeSettledWaits(of: revision.id, below: id), modified)
+        }
+        record("committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
+        // It was touched while it was under way.
+        if modified != upload.modified, backend.facts.keepsModificationTimes {
+            do throws(RemoteError) { try backend.setModified(upload.path, modified) } catch {
+                record("time_not_kept", upload.path, [.init("error", .string(error.message))])
+            }
+        }
+        answer(woken)
+        submitNext(id)
+    }
+
+    /// The service refused it for good: the bytes stay.
+    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, refused error: RemoteError) {
+        let woken = state.withLock { state in
+            state.index.update(id) { $0.isSending = false }
+            revision.setPhase(.failed, error: error)
+            state.reclassify(id)
+            if let node = state.index[id] {
+                services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
+            }
+            return state.takeSettledWaits(of: revision.id, below: id, error: error)
+        }
+        revision.releaseContent()
+        record("failed", upload.path, [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
+        answer(woken)
+        submitNext(id)
+    }
+
+    /// It did not work now; it is queued again.
+    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, failures: Int, error: RemoteError) {
+        state.withLock { state in
+            state.index.update(id) { $0.isSending = false }
+            revision.setPhase(.queued)
+            revision.noteAttempt(failures: failures, error: error)
+            if let node = state.index[id] {
+                services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
+            }
+        }
+        revision.releaseContent()
+        record(
+            "retrying", upload.path,
+            [.init("attempts", .integer(Int64(failures))), .init("error", .string(error.message))])
+    }
+
+    func submitNext(_ id: EntryID) {
+        let hasNext = state.withLock { $0.index[id]?.nextToSend?.phase == .queued }
+        if hasNext { services.engine.submit(.upload(self, id)) }
+    }
+
+    // MARK: - The caller's side
+
+    /// Finishes a call when a sealed revision is where its remote's commit mode wants it.
+    func finish(_ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void) {
+        if configuration.commit == .journal { return waits.finish(token, .success(())) }
+        // The engine has not got it yet (seals are handed over after this), so nothing can be missed.
+        let inner = waits.begin { [waits] result in
+            if case .failure(let error) = result { remember(error) }
+            waits.finish(token, result)
+        }
+        state.withLock { $0.revisionWaits[revision.id, default: []].append(inner) }
+    }
+
+    /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was refused.
+    ///
+    /// Drafts do not count: nobody promised them. At once when there is nothing to wait for.
+    public func waitUntilCommitted(
+        below id: EntryID, _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
+    ) -> WaitToken {
+        let token = waits.begin(completion)
+        let immediate: Result<Void, RemoteError>? = state.withLock { state in
+            if state.hasActive(below: id) {
+                state.belowWaits.append((id, token))
+                return nil
+            }
+            return state.failure(below: id).map { .failure($0) } ?? .success(())
+        }
+        if let immediate { waits.finish(token, immediate) }
+        return token
+    }
+
+    /// Gives a waiting call up because its caller was killed.
+    /// - Returns: true when the completion will never be called; false when it was called or is about to be.
+    @discardableResult
+    public func cancel(_ token: WaitToken) -> Bool { waits.cancel(token) }
+
+    private func answer(_ woken: [(WaitToken, Result<Void, RemoteError>)]) {
+        for (token, result) in woken { waits.finish(token, result) }
+    }
+}
+
+extension TreeState {
+    /// Takes out the waits that are over now that a revision is settled.
+    mutating func takeSettledWaits(
+        of revision: RevisionID, below id: EntryID, error: RemoteError? = nil
+    ) -> [(WaitToken, Result<Void, RemoteError>)] {
+        let result: Result<Void, RemoteError> = error.map { .failure($0) } ?? .success(())
+        var woken = (revisionWaits.removeValue(forKey: revision) ?? []).map { ($0, result) }
+        var remaining: [(entry: EntryID, token: WaitToken)] = []
+        for wait in belowWaits {
+            if !index.isWithin(id, wait.entry) || hasActive(below: wait.entry) {
+                remaining.append(wait)
+            } else {
+                woken.append((wait.token, failure(below: wait.entry).map { .failure($0) } ?? .success(())))
+            }
+        }
+        belowWaits = remaining
+        return woken
+    }
+}

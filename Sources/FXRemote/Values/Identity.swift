@@ -1,0 +1,47 @@
+internal import FXSystem
+
+/// A file, directory or session of a remote; the same for the life of the state directory. 1 is the remote's root.
+public struct EntryID: Hashable, Sendable, Comparable {
+    public var rawValue: UInt64
+
+    public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    public static let root = EntryID(1)
+    public static func < (left: EntryID, right: EntryID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// One content of a file: what a draft becomes when it is sealed.
+struct RevisionID: Hashable, Sendable, Comparable {
+    var rawValue: UInt64
+
+    init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    static func < (left: RevisionID, right: RevisionID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What a backend knows one upload by, before and after a crash: unique among all state directories.
+public struct UploadID: Hashable, Sendable {
+    /// Lower-case hexadecimal digits and `-`: fit for a file name and a header.
+    public var text: String
+
+    public init(_ text: String) { self.text = text }
+}
+
+/// A call that waits for transfers; see `RemoteTree.cancel(_:)`.
+public struct WaitToken: Hashable, Sendable {
+    let number: UInt64
+}
+
+/// Who asks, as FUSE reports it.
+public struct Caller: Sendable, Hashable {
+    public var uid: UInt32
+    public var gid: UInt32
+    /// The thread id; 0 when the caller is in another PID namespace or is this process itself.
+    public var pid: Int32
+
+    public init(uid: UInt32, gid: UInt32, pid: Int32) {
+        self.uid = uid
+        self.gid = gid
+        self.pid = pid
+    }
+}
