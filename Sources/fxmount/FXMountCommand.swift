@@ -24,7 +24,7 @@ struct FXMountCommand: ParsableCommand {
             MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
             RetryCommand.self, ExportCommand.self, TypeCommand.self, VersionsCommand.self, SessionCommand.self,
             
-            ConfigCommand.self, MountCallCommand.self,
+            ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
         ])
 
     static func main() {

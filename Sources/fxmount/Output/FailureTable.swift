@@ -1,4 +1,5 @@
 internal import FXMapping
+internal import FXRemote
 internal import FXSystem
 internal import SystemPackage
 
@@ -8,9 +9,23 @@ extension CommandFailure {
         switch error {
         case let failure as CommandFailure: self = failure
         case let error as MappingError: self.init(error)
+        case let error as RemoteError: self.init(error)
         case let errno as Errno: self.init(ExitStatus(errno: errno.rawValue), errno.sentence, errno: errno)
         default: self.init(.failure, "\(error)")
         }
+    }
+
+    private init(_ error: RemoteError) {
+        let status: ExitStatus =
+            switch error {
+            case .credentials, .forbidden: .credentials
+            case .protected: .policy
+            case .verificationMismatch: .verification
+            case .incomplete: .workLeft
+            case .journal(.newer), .notSupported, .sessionClosed, .reservedName, .unrepresentableName, .tooLarge, .changed, .expired: .refused
+            default: error.isTemporary ? .temporary : .failure
+            }
+        self.init(status, error.message, errno: error.errno)
     }
 
     private init(_ error: MappingError) {
