@@ -73,11 +73,19 @@ let package = Package(
         .executableTarget(
             name: "fxmount",
             dependencies: [
-                "FXSystem", "FXMapping", "FXRemote", "FXFuse",
+                "CLinux", "FXSystem", "FXMapping", "FXRemote", "FXFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "fxmountTests",
+            dependencies: [
+                "fxmount", "FXSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
     ],

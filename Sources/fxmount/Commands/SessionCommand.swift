@@ -1,0 +1,228 @@
+internal import ArgumentParser
+internal import FXSystem
+
+/// `fxmount session …`
+struct SessionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "session", abstract: "Manages sessions of remotes.",
+        discussion: """
+            EXAMPLES
+              fxmount session create ~/fx/sessions/local/study
+              fxmount session list
+              fxmount session complete ~/fx/sessions/local/study --timeout 10m
+            """,
+        subcommands: [
+            SessionCreateCommand.self, SessionListCommand.self, SessionStatusCommand.self, SessionCompleteCommand.self,
+            SessionAbortCommand.self,
+        ])
+
+    static let stateAttribute = "user.fxmount.state"
+    static let attributes = ["state", "error", "progress", "remote_id", "url", "status_url", "expires", "committed_at"]
+}
+
+extension CommandContext {
+    /// A path below `sessions/REMOTE` of a mount.
+    /// - Throws: exit 2 for another path.
+    func session(_ path: String) throws(CommandFailure) -> (path: String, mount: LiveMount, remote: String) {
+        let absolute = absolute(path)
+        let mount = try mount(holding: absolute)
+        let inside = absolute.dropFirst(mount.path.count).split(separator: "/").map(String.init)
+        guard inside.count >= 3, inside[0] == "sessions" else {
+            throw CommandFailure(
+                .usage, "\(displayed(absolute.utf8)) is not a session",
+                hint: "sessions are \(displayed(mount.path.utf8))/sessions/REMOTE/NAME", path: absolute)
+        }
+        return (absolute, mount, inside[1])
+    }
+}
+
+/// `fxmount session create PATH`
+struct SessionCreateCommand: RunnableCommand {
+    static let configuration = CommandConfiguration(commandName: "create", abstract: "Opens a session, as mkdir does.")
+    @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @OptionGroup var common: CommonOptions
+
+    func perform(_ context: CommandContext) throws {
+        let session = try context.session(path)
+        try session.mount.access.makeDirectory(session.path)
+        let state = try session.mount.access.attributes([SessionCommand.stateAttribute], of: session.path)
+        context.printer.document([
+            "path": .string(session.path), "remote": .string(session.remote),
+            "state": .text(state[SessionCommand.stateAttribute]),
+        ])
+        context.printer.confirm("opened \(displayed(session.path.utf8))")
+    }
+}
+
+/// `fxmount session list [MOUNT]`
+struct SessionListCommand: RunnableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists sessions; with --json one line each.")
+    @Argument(help: "A mount, or sessions/REMOTE in it; default every mount.") var path: String?
+    @OptionGroup var common: CommonOptions
+
+    /// Project, participant, session: no service of ours keeps sessions deeper.
+    private static let maximumDepth = 3
+
+    func perform(_ context: CommandContext) throws {
+        var rows: [[String]] = []
+        for root in try roots(context) {
+            try collect(root.path, depth: 0, root.mount, context, &rows)
+        }
+        if rows.isEmpty {
+            context.printer.confirm("no sessions; `fxmount session create MOUNT/sessions/REMOTE/NAME` opens one")
+        } else {
+            context.printer.table(["STATE", "SESSION"], rows)
+        }
+    }
+
+    /// The directories of remotes to look into.
+    private func roots(_ context: CommandContext) throws(CommandFailure) -> [(path: String, mount: LiveMount)] {
+        var starts: [(String, LiveMount)] = []
+        if let path {
+            let absolute = context.absolute(path)
+            let mount = try context.mount(holding: absolute)
+            if absolute != mount.path, absolute != mount.path + "/sessions" { return [(absolute, mount)] }
+            starts = [(mount.path + "/sessions", mount)]
+        } else {
+            starts = MountTable.current().ours.map { entry in
+                (entry.path + "/sessions", LiveMount(path: entry.path, access: context.mountAccess()))
+            }
+        }
+        var remotes: [(String, LiveMount)] = []
+        for (sessions, mount) in starts {
+            do throws(CommandFailure) {
+                for remote in try mount.access.entries(of: sessions, attributes: []) {
+                    if let name = remote["name"]?.string { remotes.append(("\(sessions)/\(name)", mount)) }
+                }
+            } catch {
+                if path != nil { throw error }
+                context.printer.warn(error.message)
+            }
+        }
+        return remotes
+    }
+
+    private func collect(
+        _ directory: String, depth: Int, _ mount: LiveMount, _ context: CommandContext, _ rows: inout [[String]]
+    ) throws(CommandFailure) {
+        for entry in try mount.access.entries(of: directory, attributes: [SessionCommand.stateAttribute]) {
+            guard entry["directory"]?.boolean == true, let name = entry["name"]?.string else { continue }
+            let path = "\(directory)/\(name)"
+            guard let state = entry[SessionCommand.stateAttribute]?.string else {
+                if depth < SessionListCommand.maximumDepth { try collect(path, depth: depth + 1, mount, context, &rows) }
+                continue
+            }
+            context.printer.document([
+                "path": .string(path), "mountpoint": .string(mount.path), "name": .string(name), "state": .string(state),
+            ])
+            rows.append([state, displayed(path.utf8)])
+        }
+    }
+}
+
+/// `fxmount session status PATH`
+struct SessionStatusCommand: RunnableCommand {
+    static let configuration = CommandConfiguration(commandName: "status", abstract: "Shows a session and its files by state.")
+    @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @OptionGroup var common: CommonOptions
+
+    func perform(_ context: CommandContext) throws {
+        let session = try context.session(path)
+        let found = try session.mount.access.attributes(
+            SessionCommand.attributes.map { "user.fxmount.\($0)" }, of: session.path)
+        var members: [JSONValue.Member] = [.init("path", .string(session.path)), .init("remote", .string(session.remote))]
+        for name in SessionCommand.attributes { members.append(.init(name, .text(found["user.fxmount.\(name)"]))) }
+        let files = counts(of: try session.mount.transfers(), below: session)
+        members.append(.init("files", .object(files.map { .init($0.key, .integer($0.value)) })))
+        context.printer.document(.object(members))
+        context.printer.table(["KEY", "VALUE"], StatusCommand.rows(.object(members), under: ""))
+    }
+
+    /// Transfers of the session by state.
+    private func counts(
+        of transfers: [JSONValue], below session: (path: String, mount: LiveMount, remote: String)
+    ) -> [(key: String, value: Int64)] {
+        // As the mount shows it, as the transfers name it: from `sessions/` or from the remote on.
+        let inside: Substring = session.path.dropFirst(session.mount.path.count + 1)
+        let short: Substring = inside.dropFirst("sessions/".count)
+        let own: Substring = short.dropFirst(session.remote.count + 1)
+        let prefixes = ["\(session.path)/", "\(inside)/", "\(short)/", "\(own)/"]
+        var counts: [String: Int64] = [:]
+        for transfer in transfers {
+            guard let path = transfer["path"]?.string, let state = transfer["state"]?.string else { continue }
+            if let remote = transfer["remote"]?.string, remote != session.remote { continue }
+            if prefixes.contains(where: path.hasPrefix) { counts[state, default: 0] += 1 }
+        }
+        return counts.sorted { $0.key < $1.key }
+    }
+}
+
+/// `fxmount session complete PATH`
+struct SessionCompleteCommand: RunnableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "complete", abstract: "Waits for every file, then closes a session for good.",
+        discussion: "Fails and lists them when files failed or are still being written; the session stays open then.")
+    @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @Option(help: ArgumentHelp("Give up after this time; default never.", valueName: "time")) var timeout: String?
+    @OptionGroup var common: CommonOptions
+
+    func perform(_ context: CommandContext) throws {
+        try SessionChange(to: "complete", path: path, timeout: timeout).perform(context)
+    }
+}
+
+/// `fxmount session abort PATH`
+struct SessionAbortCommand: RunnableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "abort", abstract: "Gives a session up. What was committed stays at the service.")
+    @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @Option(help: ArgumentHelp("Give up after this time; default never.", valueName: "time")) var timeout: String?
+    @OptionGroup var common: CommonOptions
+
+    func perform(_ context: CommandContext) throws {
+        try SessionChange(to: "aborted", path: path, timeout: timeout).perform(context)
+    }
+}
+
+/// Setting `user.fxmount.state` of a session, which returns when it is done.
+private struct SessionChange {
+    var state: String
+    var path: String
+    var timeout: String?
+
+    init(to state: String, path: String, timeout: String?) {
+        self.state = state
+        self.path = path
+        self.timeout = timeout
+    }
+
+    func perform(_ context: CommandContext) throws(CommandFailure) {
+        let limit = try context.duration(timeout, option: "--timeout")
+        let session = try context.session(path)
+        do throws(CommandFailure) {
+            try context.mountAccess(timeout: limit).setAttribute(SessionCommand.stateAttribute, to: state, of: session.path)
+        } catch {
+            throw explained(error, session)
+        }
+        context.printer.document([
+            "path": .string(session.path), "remote": .string(session.remote), "state": .string(state),
+        ])
+        context.printer.confirm("\(displayed(session.path.utf8)) is \(state)")
+    }
+
+    /// The mount knows more than an errno says.
+    private func explained(
+        _ failure: CommandFailure, _ session: (path: String, mount: LiveMount, remote: String)
+    ) -> CommandFailure {
+        var failure = failure
+        if failure.status == .timedOut {
+            failure.hint = "it goes on in the background; `fxmount session status` shows how far it is"
+        } else if let reason = (try? session.mount.access.attributes(["user.fxmount.error"], of: session.path))?[
+            "user.fxmount.error"], !reason.isEmpty
+        {
+            failure.message = "\(displayed(session.path.utf8)): \(displayed(reason.utf8))"
+            failure.hint = "`fxmount session status` shows the files by state"
+        }
+        return failure
+    }
+}

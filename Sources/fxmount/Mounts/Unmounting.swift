@@ -1,0 +1,85 @@
+internal import FXSystem
+internal import Glibc
+internal import SystemPackage
+
+/// Taking a mount away without its daemon.
+enum Unmounting {
+    /// Detaches the mount at `path`: umount2(2) with MNT_DETACH where allowed, else `fusermount3 -uz`.
+    /// - Throws: exit 1 with what fusermount3 said.
+    static func detach(_ path: String, environment: [String: String]) throws(CommandFailure) {
+        // MNT_DETACH 2, UMOUNT_NOFOLLOW 8 of sys/mount.h.
+        if unsafe umount2(path, 2 | 8) == 0 { return }
+        let refusal = Errno(rawValue: errno)
+        let child: ChildProcess
+        do throws(Errno) {
+            child = try ChildProcess(
+                ChildRequest(
+                    executable: "fusermount3", arguments: ["-u", "-z", "--", path], environment: environment))
+        } catch {
+            throw CommandFailure(
+                refusal, "cannot unmount", path: path,
+                hint: "fusermount3 is missing too: install the fuse3 package, or unmount as root", status: .failure)
+        }
+        _ = child.readReport(until: .after(.seconds(20)))
+        if child.waitForExit() != 0 {
+            throw CommandFailure(
+                refusal, "cannot unmount", path: path, hint: "only its owner and root may: sudo umount -l", status: .failure)
+        }
+    }
+
+    /// True when a process with this id exists, whoever owns it.
+    static func isRunning(_ pid: Int32) -> Bool { pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) }
+}
+
+/// What the daemon left undone: `last-unmount.json` of the state directory.
+struct UnmountReport: Sendable, Equatable {
+    struct Left: Sendable, Equatable {
+        var path: String
+        var state: String
+        var size: ByteCount
+
+        var json: JSONValue { ["path": .string(path), "state": .string(state), "size": .bytes(size)] }
+    }
+
+    static let fileName = "last-unmount.json"
+
+    var left: [Left]
+    var time: String
+
+    var json: JSONValue { ["left": .array(left.map(\.json)), "time": .string(time)] }
+
+    init(left: [Left], time: String) {
+        self.left = left
+        self.time = time
+    }
+
+    init?(_ json: JSONValue) {
+        guard let items = json["left"]?.elements else { return nil }
+        time = json["time"]?.string ?? ""
+        left = items.map {
+            Left(
+                path: $0["path"]?.string ?? "", state: $0["state"]?.string ?? "",
+                size: ByteCount(UInt64(clamping: $0["size"]?.integer ?? 0)))
+        }
+    }
+
+    /// Reads the report of a state directory; nil without one.
+    static func read(from directory: borrowing StateDirectory) -> UnmountReport? {
+        guard let name = try? Name(fileName), let file = try? directory.descriptor.open(name, [.readOnly]),
+            let size = try? file.status().size, let bytes = try? file.read(Int(clamping: size.rawValue), at: 0)
+        else { return nil }
+        return JSONValue(parsing: String(decoding: bytes, as: UTF8.self)).flatMap(UnmountReport.init)
+    }
+
+    /// Replaces the report of a state directory in one step.
+    func write(to directory: borrowing StateDirectory) throws(Errno) {
+        let names: (Name, Name)
+        do throws(NameError) {
+            names = (try Name(UnmountReport.fileName), try Name(UnmountReport.fileName + ".new"))
+        } catch { throw .invalidArgument }
+        let file = try directory.descriptor.open(names.1, [.writeOnly, .create, .truncate], mode: 0o600)
+        try file.write(Array((json.text + "\n").utf8), at: 0)
+        try file.sync()
+        try directory.descriptor.rename(names.1, to: names.0, in: directory.descriptor)
+    }
+}

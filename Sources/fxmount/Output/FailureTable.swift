@@ -1,0 +1,49 @@
+internal import FXMapping
+internal import FXRemote
+internal import FXSystem
+internal import SystemPackage
+
+/// The one table from errors to what a user is told and to exit codes.
+extension CommandFailure {
+    init(describing error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let error as MappingError: self.init(error)
+        case let error as RemoteError: self.init(error)
+        case let errno as Errno: self.init(ExitStatus(errno: errno.rawValue), errno.sentence, errno: errno)
+        default: self.init(.failure, "\(error)")
+        }
+    }
+
+    private init(_ error: RemoteError) {
+        let status: ExitStatus =
+            switch error {
+            case .credentials, .forbidden: .credentials
+            case .protected: .policy
+            case .verificationMismatch: .verification
+            case .incomplete: .workLeft
+            case .journal(.newer), .notSupported, .sessionClosed, .reservedName, .unrepresentableName, .tooLarge, .changed, .expired: .refused
+            default: error.isTemporary ? .temporary : .failure
+            }
+        self.init(status, error.message, errno: error.errno)
+    }
+
+    private init(_ error: MappingError) {
+        let (status, hint): (ExitStatus, String?) =
+            switch error {
+            case .invalidName, .pathNotAbsolute, .pathLeadsUp, .pathUnusable: (.usage, nil)
+            case .noSuchEntity, .noSuchType: (.failure, "`fxmount type list` shows what there is")
+            case .entityExists: (.failure, nil)
+            case .typeExists: (.failure, "`fxmount type update` maps it to another directory")
+            case .directoryNotReadable: (.failure, "map a directory that exists and that you can read")
+            case .pathOverlapsReserved, .pathOverlapsType: (.refused, "choose a directory outside of it")
+            case .weakerPolicy: (.policy, "--weaken allows it")
+            case .invalidPattern: (.configuration, "correct staging_patterns in the configuration")
+            // SQLITE_BUSY and SQLITE_LOCKED.
+            case .database(let code, _): ([5, 6].contains(code & 0xff) ? .temporary : .failure, "`fxmount doctor` checks it")
+            case .databaseTooNew: (.refused, "update this program")
+            case .system: (.failure, nil)
+            }
+        self.init(status, error.message, hint: hint, errno: error.errno)
+    }
+}
