@@ -80,6 +80,14 @@ let package = Package(
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: strict),
+
+        // The system calls of the black-box tests, each answering its result or minus errno.
+        .target(name: "CSyscalls", path: "Tests/CSyscalls"),
+        // The built program on real mounts: see Tests/MountTests/Support.
+        .testTarget(
+            name: "MountTests",
+            dependencies: ["CSyscalls", "FXSystem", "fxmount"],
+            swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     ],
     swiftLanguageModes: [.v6]
 )
