@@ -83,10 +83,12 @@ let package = Package(
 
         // The system calls of the black-box tests, each answering its result or minus errno.
         .target(name: "CSyscalls", path: "Tests/CSyscalls"),
+        // One of the processes of the stress test.
+        .executableTarget(name: "stress-worker", path: "Tests/StressWorker"),
         // The built program on real mounts: see Tests/MountTests/Support.
         .testTarget(
             name: "MountTests",
-            dependencies: ["CSyscalls", "FXSystem", "fxmount"],
+            dependencies: ["CSyscalls", "FXSystem", "fxmount", "stress-worker"],
             swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     ],
     swiftLanguageModes: [.v6]

@@ -204,6 +204,11 @@ enum Binary {
         return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/fxmount"
     }()
 
+    /// A program built beside it.
+    static func beside(_ name: String) -> String {
+        path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/" + name
+    }
+
     /// The program where an ordinary user can read it.
     static let shared: String = {
         let copy = "\(Scratch.root)/fxmount"
