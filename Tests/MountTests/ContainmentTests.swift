@@ -51,7 +51,10 @@ extension MountTests {
                 try Sys.write("\(behind)/real/f", "inside")
                 Sys.symlink(outside, "\(behind)/evil")
                 let swapper = try Child(
-                    ["/bin/sh", "-c", "cd '\(behind)'; while :; do mv -T real t; mv -T evil real; mv -T real evil; mv -T t real; done"])
+                    [
+                        "/bin/sh", "-c",
+                        "cd '\(behind)'; while :; do mv -T real t; mv -T evil real; mv -T real evil; mv -T t real; done",
+                    ])
                 defer { swapper.killAll(); _ = swapper.code(waitingMilliseconds: 2000) }
                 let root = mounted.alias()
                 let own = try Sys.open("\(root)/.", O_RDONLY)
@@ -112,8 +115,10 @@ extension MountTests {
             try withMount { mounted in
                 let root = Array(mounted.alias().utf8)
                 let names: [[UInt8]] = [
-                    Array("two\nlines".utf8), [0xe9, 0xff, 0x80], Array(repeating: 0x78, count: 255), Array(repeating: 0xe9, count: 255),
-                    Array("-rf".utf8), Array(" ".utf8), Array("\"'\\$(x)`".utf8), Array("...".utf8), [0x01, 0x7f], Array("@versions".utf8),
+                    Array("two\nlines".utf8), [0xe9, 0xff, 0x80], Array(repeating: 0x78, count: 255),
+                    Array(repeating: 0xe9, count: 255),
+                    Array("-rf".utf8), Array(" ".utf8), Array("\"'\\$(x)`".utf8), Array("...".utf8), [0x01, 0x7f],
+                    Array("@versions".utf8),
                     Array("\u{202e}gnp.exe".utf8),
                 ]
                 for name in names {
@@ -128,7 +133,8 @@ extension MountTests {
                         #expect(file.close() == .ok)
                     }
                     #expect(Outcome(cs_unlink(path)) == .notPermitted, "\(label)")
-                    let behind = (Array(mounted.backing("data").utf8) + [0x2f] + name + [0]).map(CChar.init(bitPattern:))
+                    let behind = (Array(mounted.backing("data").utf8) + [0x2f] + name + [0]).map(
+                        CChar.init(bitPattern:))
                     var status = cs_status()
                     #expect(cs_stat(behind, &status, 0) == 0, "\(label) is not there byte for byte")
                     let listed = (name + [0]).map(CChar.init(bitPattern:))
@@ -146,13 +152,16 @@ extension MountTests {
             try withMount { mounted in
                 let inside = "\(mounted.mountpoint)/types/lab/data"
                 for (name, path) in [
-                    ("loop", inside), ("state", mounted.state), ("relative", "relative/dir"), ("missing", "\(mounted.base)/missing"),
+                    ("loop", inside), ("state", mounted.state), ("relative", "relative/dir"),
+                    ("missing", "\(mounted.base)/missing"),
                     ("file", mounted.configurationPath),
                 ] {
-                    let finished = try mounted.fxmount(Contract.createType("lab", name, path: path, policy: .keepVersions))
+                    let finished = try mounted.fxmount(
+                        Contract.createType("lab", name, path: path, policy: .keepVersions))
                     #expect(finished.code != 0, "\(finished)")
                 }
-                let weaker = try mounted.fxmount(Contract.createType("lab", "weak", path: mounted.backing("data"), policy: .keepNames))
+                let weaker = try mounted.fxmount(
+                    Contract.createType("lab", "weak", path: mounted.backing("data"), policy: .keepNames))
                 #expect(weaker.code != 0, "\(weaker)")
             }
         }

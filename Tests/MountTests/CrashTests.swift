@@ -7,7 +7,8 @@ extension MountTests {
     /// whole, unsealed ones are kept under `recovered/`, nothing is torn.
     @Suite("Crashes", .root, .enabled(if: FaultInjector.isAvailable, "needs strace")) struct CrashTests {
         static let calls = [
-            "pwrite64", "fdatasync", "fsync", "linkat", "renameat2", "write", "openat", "ftruncate", "fallocate", "unlinkat", "mkdirat",
+            "pwrite64", "fdatasync", "fsync", "linkat", "renameat2", "write", "openat", "ftruncate", "fallocate",
+            "unlinkat", "mkdirat",
             "copy_file_range", "renameat", "rename", "fchmod", "utimensat", "writev", "splice", "close",
         ]
 
@@ -26,7 +27,8 @@ extension MountTests {
                 for call in Self.calls where !exhausted.contains(call) {
                     round += 1
                     let upload = try Upload(mounted, "k\(round)", "\(call) \(count)", &random)
-                    let injector = try FaultInjector(daemon: mounted.process, calls: call, injection: "signal=SIGKILL:when=\(count)")
+                    let injector = try FaultInjector(
+                        daemon: mounted.process, calls: call, injection: "signal=SIGKILL:when=\(count)")
                     upload.perform()
                     let died = mounted.daemon?.code(waitingMilliseconds: 50) != nil
                     injector.detach()
@@ -43,7 +45,8 @@ extension MountTests {
                     _ = mounted.reap()
                     try Sys.write(
                         mounted.configurationPath,
-                        "[remotes.local]\nkind = \"local\"\ncommit = \"\(round.isMultiple(of: 2) ? "remote" : "journal")\"\n")
+                        "[remotes.local]\nkind = \"local\"\ncommit = \"\(round.isMultiple(of: 2) ? "remote" : "journal")\"\n"
+                    )
                     try mounted.start()
                     try upload.verify(mounted, afterCrash: true)
                     uploads.append(upload)
@@ -66,10 +69,14 @@ extension MountTests {
             try mounted.start()
             var current = random.bytes(50_000)
             try Sys.write(path, current)
-            for call in ["linkat", "copy_file_range", "fsync", "fdatasync", "renameat2", "openat", "ioctl", "mkdirat", "pwrite64"] {
+            for call in [
+                "linkat", "copy_file_range", "fsync", "fdatasync", "renameat2", "openat", "ioctl", "mkdirat",
+                "pwrite64",
+            ] {
                 for count in 1...3 {
                     let next = random.bytes(50_000)
-                    let injector = try FaultInjector(daemon: mounted.process, calls: call, injection: "signal=SIGKILL:when=\(count)")
+                    let injector = try FaultInjector(
+                        daemon: mounted.process, calls: call, injection: "signal=SIGKILL:when=\(count)")
                     let replacing = count.isMultiple(of: 2)
                     let outcome: Outcome
                     if replacing {
@@ -114,7 +121,9 @@ private final class Upload {
         (self.name, self.point) = (name, point)
         session = mounted.session(name)
         draftContent = random.bytes(9000)
-        for (index, size) in [1, 70_000, 0, 300_000, 4096, 20_000].enumerated() { contents["f\(index)"] = random.bytes(size) }
+        for (index, size) in [1, 70_000, 0, 300_000, 4096, 20_000].enumerated() {
+            contents["f\(index)"] = random.bytes(size)
+        }
         let made = Sys.mkdir(session)
         if !made.succeeded { throw CallFailed(call: "mkdir \(session)", outcome: made) }
     }
@@ -125,12 +134,17 @@ private final class Upload {
         for (file, content) in contents.sorted(by: { $0.key < $1.key }) {
             // Every third goes by way of a temporary name.
             let temporary = file == "f1" || file == "f4"
-            guard let handle = try? Sys.open("\(session)/\(file)\(temporary ? ".part" : "")", O_WRONLY | O_CREAT) else { continue }
+            guard let handle = try? Sys.open("\(session)/\(file)\(temporary ? ".part" : "")", O_WRONLY | O_CREAT) else {
+                continue
+            }
             let half = content.count / 2
-            let wrote = handle.write(Array(content[..<half])).succeeded && handle.write(Array(content[half...])).succeeded
+            let wrote =
+                handle.write(Array(content[..<half])).succeeded && handle.write(Array(content[half...])).succeeded
             if wrote { written.insert(file) }
             guard handle.close().succeeded, wrote else { continue }
-            if !temporary || Sys.rename("\(session)/\(file).part", "\(session)/\(file)").succeeded { sealed.insert(file) }
+            if !temporary || Sys.rename("\(session)/\(file).part", "\(session)/\(file)").succeeded {
+                sealed.insert(file)
+            }
         }
     }
 
@@ -154,7 +168,9 @@ private final class Upload {
     func verifyStore(_ mounted: Mounted) throws {
         let stored = mounted.stored(name)
         for file in sealed {
-            #expect((try? Sys.read("\(stored)/\(file)")) == contents[file], "\(point): sealed \(file) is not in the store as it was")
+            #expect(
+                (try? Sys.read("\(stored)/\(file)")) == contents[file],
+                "\(point): sealed \(file) is not in the store as it was")
         }
         for file in (try? Sys.files(below: stored)) ?? [] where !file.hasPrefix(".") && !file.contains("manifest") {
             #expect(contents[file] != nil, "\(point): \(file) was never to be sent")
@@ -166,14 +182,17 @@ private final class Upload {
 
     /// What was written and not sealed is kept: in the store if the seal had happened before the answer was lost, else recovered.
     private func verifyRecovered(_ mounted: Mounted) throws {
-        let recovered = Sys.exists(Contract.recovered(mounted.state)) ? try Kept.contents(Contract.recovered(mounted.state)) : []
+        let recovered =
+            Sys.exists(Contract.recovered(mounted.state)) ? try Kept.contents(Contract.recovered(mounted.state)) : []
         if draftWritten && !sealed.contains("draft") {
             #expect(recovered.contains(draftContent), "\(point): the unsealed draft is not under recovered/")
         }
         for file in written.subtracting(sealed) {
             guard let content = contents[file], !content.isEmpty else { continue }
             let whole = (try? Sys.read("\(mounted.stored(name))/\(file)")) == content
-            let local = (try? Sys.read("\(session)/\(file)")) == content || (try? Sys.read("\(session)/\(file).part")) == content
+            let local =
+                (try? Sys.read("\(session)/\(file)")) == content
+                || (try? Sys.read("\(session)/\(file).part")) == content
             #expect(whole || local || recovered.contains(content), "\(point): the bytes of \(file) are nowhere")
         }
     }

@@ -6,11 +6,14 @@ extension MountTests {
     /// DESIGN 3.1, drafts: what lets ordinary tools work where nothing can be deleted.
     @Suite("Drafts") struct DraftTests {
         static let temporaryNames = [
-            "f.part", "f.tmp", "index.lock", "f~", ".f.swp", ".f.swx", "4913", ".goutputstream-ABC123", ".~lock.f.odt#", "tmp_obj_x1",
+            "f.part", "f.tmp", "index.lock", "f~", ".f.swp", ".f.swx", "4913", ".goutputstream-ABC123", ".~lock.f.odt#",
+            "tmp_obj_x1",
             "db-journal", "db-wal", "db-shm",
         ]
 
-        @Test("A closed temporary-looking file stays removable by its creator", arguments: [Policy.keepVersions, .writeOnce, .appendOnly])
+        @Test(
+            "A closed temporary-looking file stays removable by its creator",
+            arguments: [Policy.keepVersions, .writeOnce, .appendOnly])
         func temporary(policy: Policy) throws {
             try withMount(MountSetup(types: [TypeSpecification(name: "data", policy: policy)])) { mounted in
                 for name in Self.temporaryNames {
@@ -121,12 +124,15 @@ extension MountTests {
                 let listed = try mounted.fxmount(Contract.listVersions(path)).expect(ExitCode.ok)
                 let versions = try Contract.versions(listed.output)
                 #expect(versions.count == 2, "\(listed)")
-                let contents = try versions.map { try mounted.fxmount(Contract.showVersion(path, $0)).expect(ExitCode.ok).output }
+                let contents = try versions.map {
+                    try mounted.fxmount(Contract.showVersion(path, $0)).expect(ExitCode.ok).output
+                }
                 #expect(Set(contents) == ["first", "second"])
                 guard let index = contents.firstIndex(of: "first") else { return }
                 try mounted.fxmount(Contract.restoreVersion(path, versions[index])).expect(ExitCode.ok)
                 #expect(try waitUntil(seconds: 5) { try Sys.text(path) == "first" })
-                let after = try Contract.versions(mounted.fxmount(Contract.listVersions(path)).expect(ExitCode.ok).output)
+                let after = try Contract.versions(
+                    mounted.fxmount(Contract.listVersions(path)).expect(ExitCode.ok).output)
                 let all = try after.map { try mounted.fxmount(Contract.showVersion(path, $0)).output }
                 #expect(Set(all).isSuperset(of: ["second", "third"]))
             }

@@ -64,7 +64,9 @@ extension MountTests {
             }
         }
 
-        @Test("No room for a version: the change is refused, the content stays, and works when there is room", arguments: [true, false])
+        @Test(
+            "No room for a version: the change is refused, the content stays, and works when there is room",
+            arguments: [true, false])
         func versions(passthrough: Bool) throws {
             try withSmallDisk(16) { disk in
                 let directory = "\(disk)/data"

@@ -13,12 +13,15 @@ extension MountTests {
             let type = TypeSpecification(name: "data", policy: policy)
             try withMount(MountSetup(types: [type], passthrough: passthrough, seconds: 240)) { mounted in
                 var fuzzer = Fuzzer(
-                    root: mounted.alias(), policy: policy, random: .forTest("fuzz \(policy.rawValue) passthrough \(passthrough)"))
+                    root: mounted.alias(), policy: policy,
+                    random: .forTest("fuzz \(policy.rawValue) passthrough \(passthrough)"))
                 for _ in 0..<count { fuzzer.step() }
                 fuzzer.finish()
                 let kept = try Kept.contents(mounted.backing("data"))
                 for promise in fuzzer.promises.values where !promise.isKept(among: kept) {
-                    Issue.record("lost: \(promise)\nseed \(fuzzer.random.seed), last operations:\n\(fuzzer.journal(naming: promise.path))")
+                    Issue.record(
+                        "lost: \(promise)\nseed \(fuzzer.random.seed), last operations:\n\(fuzzer.journal(naming: promise.path))"
+                    )
                 }
                 #expect(fuzzer.promises.count > count / 20, "the fuzzer sealed too little to mean anything")
                 if policy == .keepVersions { try restoreSome(mounted, fuzzer) }
@@ -84,7 +87,9 @@ private struct Fuzzer {
         ((try? Sys.files(below: root)) ?? []).map { "\(root)/\($0)" }.filter { !isTemporary($0) }
     }
 
-    private func isTemporary(_ path: String) -> Bool { path.hasSuffix(".part") || path.hasSuffix(".tmp") || path.hasSuffix("~") }
+    private func isTemporary(_ path: String) -> Bool {
+        path.hasSuffix(".part") || path.hasSuffix(".tmp") || path.hasSuffix("~")
+    }
 
     private mutating func path() -> String {
         root + directories.randomElement(using: &random)! + "/" + names.randomElement(using: &random)!
@@ -108,7 +113,8 @@ private struct Fuzzer {
             note("rename \(target) \(second)", outcome)
             if outcome.succeeded && isTemporary(target) { promiseWhatIs(second) }
         case 13:
-            let outcome = Sys.rename(target, second, flags: Int([CS_EXCHANGE, CS_NOREPLACE, CS_WHITEOUT].randomElement(using: &random)!))
+            let outcome = Sys.rename(
+                target, second, flags: Int([CS_EXCHANGE, CS_NOREPLACE, CS_WHITEOUT].randomElement(using: &random)!))
             note("renameat2 \(target) \(second)", outcome)
         case 14: note("truncate \(target) \(length / 3)", truncating(target, length / 3))
         case 15: note("link \(target) \(second)", Sys.link(target, second))
@@ -126,7 +132,8 @@ private struct Fuzzer {
     private mutating func openForWriting(_ target: String) {
         if open.count > 5 { closeOne() }
         let flags = [
-            O_WRONLY | O_CREAT, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_APPEND, O_RDWR,
+            O_WRONLY | O_CREAT, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_TRUNC,
+            O_WRONLY | O_APPEND, O_RDWR,
             O_RDONLY,
         ].randomElement(using: &random)!
         let result = cs_open(target, flags, 0o644)
@@ -134,7 +141,9 @@ private struct Fuzzer {
         if result >= 0 { open.append((target, Descriptor(Int32(result)), flags & O_ACCMODE != O_RDONLY)) }
     }
 
-    private mutating func pick() -> (path: String, file: Descriptor, writes: Bool)? { open.randomElement(using: &random) }
+    private mutating func pick() -> (path: String, file: Descriptor, writes: Bool)? {
+        open.randomElement(using: &random)
+    }
 
     private mutating func write(_ length: Int) {
         guard let (path, file, _) = pick() else { return }
@@ -191,12 +200,16 @@ private struct Fuzzer {
         guard !isTemporary(path), let status = try? Sys.status(path), status.mode & S_IFMT == S_IFREG else { return }
         let stillWritten = open.contains { $0.writes && (try? $0.file.status().inode) == status.inode }
         guard !stillWritten, let content = try? Sys.read(path), !content.isEmpty else { return }
-        if promises[content] == nil { promises[content] = Promise(path: path, content: content, policy: policy, step: step_) }
+        if promises[content] == nil {
+            promises[content] = Promise(path: path, content: content, policy: policy, step: step_)
+        }
     }
 
     mutating func finish() { while !open.isEmpty { closeOne() } }
 }
 
 extension String {
-    fileprivate func replacingRoot(_ root: String) -> String { split(separator: root, omittingEmptySubsequences: false).joined(separator: "·") }
+    fileprivate func replacingRoot(_ root: String) -> String {
+        split(separator: root, omittingEmptySubsequences: false).joined(separator: "·")
+    }
 }

@@ -11,7 +11,9 @@ extension MountTests {
                 let other = try Scratch.directory("other")
                 let finished = try mounted.fxmount(["mount", other], seconds: 20)
                 #expect(finished.code == ExitCode.alreadyMounted, "\(finished)")
-                #expect(finished.errors.contains("\(mounted.process)") || finished.errors.contains(mounted.mountpoint), "\(finished)")
+                #expect(
+                    finished.errors.contains("\(mounted.process)") || finished.errors.contains(mounted.mountpoint),
+                    "\(finished)")
                 let same = try mounted.fxmount(["mount", mounted.mountpoint], seconds: 20)
                 #expect(same.code == ExitCode.alreadyMounted, "\(same)")
                 #expect(Sys.exists(mounted.alias()))
@@ -26,7 +28,8 @@ extension MountTests {
                 exec "$0" mount '\(mounted.mountpoint)'
                 """
             let finished = try run(
-                ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script, Binary.path], environment: mounted.environment,
+                ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script, Binary.path],
+                environment: mounted.environment,
                 seconds: 30)
             #expect(finished.code == ExitCode.failed, "\(finished)")
             #expect(finished.errors.split(separator: "\n").count == 1, "\(finished)")
@@ -85,7 +88,10 @@ extension MountTests {
                 let (alias, behind) = (mounted.alias(), mounted.backing("data"))
                 try Sys.write("\(alias)/f", "there")
                 #expect(Sys.rename(behind, behind + ".away") == .ok)
-                #expect(waitUntil(seconds: 5) { Sys.opening("\(alias)/f", O_RDONLY) == .noEntry || !Sys.exists("\(alias)/f") })
+                #expect(
+                    waitUntil(seconds: 5) {
+                        Sys.opening("\(alias)/f", O_RDONLY) == .noEntry || !Sys.exists("\(alias)/f")
+                    })
                 let listed = try? Sys.list(alias)
                 #expect(listed == nil, "a missing directory is shown as if it were fine: \(listed ?? [])")
                 #expect(try Sys.list("\(mounted.mountpoint)/types/lab").contains("data"), "the alias itself stays")
@@ -97,7 +103,8 @@ extension MountTests {
 
         @Test("SIGTERM drains: what was sealed is in the store, new writes are refused")
         func drain() throws {
-            let setup = MountSetup(types: [], configuration: "[remotes.local]\nkind = \"local\"\ncommit = \"journal\"\n")
+            let setup = MountSetup(
+                types: [], configuration: "[remotes.local]\nkind = \"local\"\ncommit = \"journal\"\n")
             let mounted = try Mounted(setup)
             try mounted.start()
             #expect(Sys.mkdir(mounted.session("d")) == .ok)
@@ -111,10 +118,13 @@ extension MountTests {
         func nothingLeft() throws {
             try withMount { mounted in
                 let alias = mounted.alias()
-                let work = "mkdir -p w; for i in $(seq 200); do echo $i > w/f$i; done; cat w/* > all; ls -lR > /dev/null; cp -r w x; mv x y"
+                let work =
+                    "mkdir -p w; for i in $(seq 200); do echo $i > w/f$i; done; cat w/* > all; ls -lR > /dev/null; cp -r w x; mv x y"
                 try sh(work.replacing("w", "warm"), in: alias)
                 settle()
-                let (descriptors, threads) = (Processes.descriptors(of: mounted.process), Processes.threads(of: mounted.process))
+                let (descriptors, threads) = (
+                    Processes.descriptors(of: mounted.process), Processes.threads(of: mounted.process)
+                )
                 try sh(work, in: alias)
                 let settled = waitUntil(seconds: 10) {
                     settle()
@@ -126,13 +136,17 @@ extension MountTests {
         }
 
         /// Lets the kernel forget what it only caches.
-        private func settle() { if Environment.isRoot { _ = Sys.writing("/proc/sys/vm/drop_caches", "2", flags: O_WRONLY) } }
+        private func settle() {
+            if Environment.isRoot { _ = Sys.writing("/proc/sys/vm/drop_caches", "2", flags: O_WRONLY) }
+        }
 
         @Test("Applications do not see each other's types")
         func applications() throws {
             let mounted = try Mounted(MountSetup())
-            try mounted.fxmount(["type", "create", "lab", "foreign", "--no-prompt", "--path", mounted.backing("data"), "--app", "other"])
-                .expect(ExitCode.ok)
+            try mounted.fxmount([
+                "type", "create", "lab", "foreign", "--no-prompt", "--path", mounted.backing("data"), "--app", "other",
+            ])
+            .expect(ExitCode.ok)
             try mounted.start()
             #expect(try Sys.list("\(mounted.mountpoint)/types/lab") == ["data"])
             #expect(!Sys.exists(mounted.alias("foreign")))
@@ -145,17 +159,27 @@ extension MountTests {
         func commands() throws {
             try withMount { mounted in
                 #expect(try mounted.fxmount(["type", "list", "--json"]).expect(0).output.contains("data"))
-                #expect(try mounted.fxmount(["type", "show", "lab", "data", "--json"]).expect(0).output.contains("keep-versions"))
+                #expect(
+                    try mounted.fxmount(["type", "show", "lab", "data", "--json"]).expect(0).output.contains(
+                        "keep-versions"))
                 #expect(try mounted.fxmount(["type", "exists", "lab", "data"]).code == 0)
                 #expect(try mounted.fxmount(["type", "exists", "lab", "nothing"]).code == 1)
-                #expect(try mounted.fxmount(["type", "update", "lab", "data", "--policy", "keep-names"]).code != 0, "weakening needs force")
+                #expect(
+                    try mounted.fxmount(["type", "update", "lab", "data", "--policy", "keep-names"]).code != 0,
+                    "weakening needs force")
                 try mounted.fxmount(["type", "update", "lab", "data", "--policy", "write-once"]).expect(0)
-                #expect(waitUntil(seconds: 3) { (try? Sys.attribute(mounted.alias(), "user.fxmount.policy")) == "write-once" })
+                #expect(
+                    waitUntil(seconds: 3) {
+                        (try? Sys.attribute(mounted.alias(), "user.fxmount.policy")) == "write-once"
+                    })
                 try Sys.write("\(mounted.backing("data"))/stays", "x")
                 try mounted.fxmount(["type", "delete", "lab", "data"]).expect(0)
                 #expect(waitUntil(seconds: 3) { !Sys.exists(mounted.alias()) })
                 #expect(Sys.exists("\(mounted.backing("data"))/stays"), "only the row goes")
-                for command in [["status", "--json"], ["list", "--json"], ["config", "show"], ["config", "check"], ["config", "path"], ["doctor", "--json"]] {
+                for command in [
+                    ["status", "--json"], ["list", "--json"], ["config", "show"], ["config", "check"],
+                    ["config", "path"], ["doctor", "--json"],
+                ] {
                     let finished = try mounted.fxmount(command)
                     #expect(finished.code == 0, "\(finished)")
                 }
@@ -170,8 +194,14 @@ extension String {
         var text = ""
         for part in split(separator: " ", omittingEmptySubsequences: false) {
             let changed =
-                part == "\(word);" ? "\(other);" : part.hasPrefix("\(word)/") ? "\(other)/" + part.dropFirst(2)
-                : part == Substring(word) ? other : part == "x;" ? "\(other)2;" : part == "x" ? "\(other)2" : part == "y" ? "\(other)3" : String(part)
+                part == "\(word);"
+                ? "\(other);"
+                : part.hasPrefix("\(word)/")
+                    ? "\(other)/" + part.dropFirst(2)
+                    : part == Substring(word)
+                        ? other
+                        : part == "x;"
+                            ? "\(other)2;" : part == "x" ? "\(other)2" : part == "y" ? "\(other)3" : String(part)
             text += (text.isEmpty ? "" : " ") + changed
         }
         return text

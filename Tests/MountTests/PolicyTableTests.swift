@@ -29,7 +29,9 @@ extension MountTests {
             }
         }
 
-        private func judge(_ destruction: Destruction, _ policy: Policy, _ origin: Origin, _ name: String, _ mounted: Mounted) throws {
+        private func judge(
+            _ destruction: Destruction, _ policy: Policy, _ origin: Origin, _ name: String, _ mounted: Mounted
+        ) throws {
             let behind = "\(mounted.backing("data"))/\(name)"
             let root = origin == .existedBefore ? behind : "\(mounted.alias())/\(name)"
             // The kernel may remember that a name was missing for as long as the entry timeout: these are new names each time.
@@ -45,7 +47,9 @@ extension MountTests {
 
             guard policy != .keepNames || destruction.row != .overwrite else { return }
             try expectNothingLost(behind, label, appended: destruction.row == .append && outcome.succeeded)
-            if policy != .keepVersions { try expectUnchanged(behind, label, appended: destruction.row == .append && outcome.succeeded) }
+            if policy != .keepVersions {
+                try expectUnchanged(behind, label, appended: destruction.row == .append && outcome.succeeded)
+            }
         }
 
         /// Every sealed byte is there, live or as a version.
@@ -56,7 +60,9 @@ extension MountTests {
             let versionRoot = "\(backing)/.fxversions/\(name)"
             let versions = Sys.exists(versionRoot) ? try Kept.contents(versionRoot) : []
             for content in [Self.content, Self.otherContent, Self.innerContent] {
-                let found = live.contains(content) || versions.contains(content) || (appended && live.contains { $0.starts(with: content) })
+                let found =
+                    live.contains(content) || versions.contains(content)
+                    || (appended && live.contains { $0.starts(with: content) })
                 #expect(found, "\(label) lost bytes: \(String(decoding: content, as: UTF8.self))")
             }
         }
@@ -94,7 +100,9 @@ extension MountTests {
             try withMount { mounted in
                 try Sys.write("\(mounted.alias())/kept", "bytes")
                 #expect(Sys.unlink("\(mounted.alias())/kept") == .notPermitted)
-                let told = try waitUntil(seconds: 5) { try Sys.text("\(mounted.control)/events.jsonl").contains("kept") }
+                let told = try waitUntil(seconds: 5) {
+                    try Sys.text("\(mounted.control)/events.jsonl").contains("kept")
+                }
                 let events = try Sys.text("\(mounted.control)/events.jsonl")
                 #expect(told, "events: \(events.suffix(500))")
                 let line = events.split(separator: "\n").last { $0.contains("kept") } ?? ""
@@ -113,7 +121,9 @@ extension MountTests {
                 #expect(Sys.link("\(root)/b/f", "\(root)/g") == .ok)
                 #expect(Sys.unlink("\(root)/g") == .notPermitted || !Sys.exists("\(root)/g"), "a second name")
                 try Sys.write("\(root)/g", "two")
-                #expect(try Kept.contents(mounted.backing("data")).contains(Array("one".utf8)), "written through the other name")
+                #expect(
+                    try Kept.contents(mounted.backing("data")).contains(Array("one".utf8)),
+                    "written through the other name")
             }
         }
     }

@@ -5,8 +5,11 @@ import Testing
 extension MountTests {
     /// Below a type it is an ordinary POSIX file system.
     @Suite("POSIX") struct PosixTests {
-        private func inType(passthrough: Bool = true, place: Scratch.Place = .disk, _ body: (Mounted, String) throws -> Void) throws {
-            try withMount(MountSetup(types: [TypeSpecification(name: "data", place: place)], passthrough: passthrough)) {
+        private func inType(
+            passthrough: Bool = true, place: Scratch.Place = .disk, _ body: (Mounted, String) throws -> Void
+        ) throws {
+            try withMount(MountSetup(types: [TypeSpecification(name: "data", place: place)], passthrough: passthrough))
+            {
                 try body($0, $0.alias())
             }
         }
@@ -97,10 +100,13 @@ extension MountTests {
                     let from = try Sys.open(source, O_RDONLY)
                     let to = try Sys.open("\(root)/copy", O_RDWR | O_CREAT | O_TRUNC)
                     let copied = cs_copy_file_range(from.number, 0, to.number, 0, bytes.count)
-                    #expect(copied == bytes.count || Outcome(copied) == .crossDevice || Outcome(copied) == .notSupported)
+                    #expect(
+                        copied == bytes.count || Outcome(copied) == .crossDevice || Outcome(copied) == .notSupported)
                     if copied == bytes.count { #expect(try to.readAll() == bytes) }
                 }
-                try sh("dd if=a of=direct bs=64k oflag=direct iflag=direct status=none || dd if=a of=direct bs=64k status=none; cmp a direct", in: root)
+                try sh(
+                    "dd if=a of=direct bs=64k oflag=direct iflag=direct status=none || dd if=a of=direct bs=64k status=none; cmp a direct",
+                    in: root)
                 try sh("cp --reflink=auto a b; cmp a b; cp --sparse=always a c; cmp a c", in: root)
             }
         }
@@ -252,8 +258,10 @@ extension MountTests {
                 try Sys.write("\(directory)/there", "already")
                 #expect(Sys.setAttribute("\(types)/clinic/images", "user.fxmount.path", directory) == .ok)
                 #expect(waitUntil(seconds: 2) { Sys.exists("\(types)/clinic/images/there") })
-                try mounted.fxmount(Contract.createType("lab", "later", path: mounted.backing("data"), policy: .keepVersions))
-                    .expect(ExitCode.ok)
+                try mounted.fxmount(
+                    Contract.createType("lab", "later", path: mounted.backing("data"), policy: .keepVersions)
+                )
+                .expect(ExitCode.ok)
                 #expect(waitUntil(seconds: 2) { Sys.exists(mounted.alias("later")) }, "seen within a second")
                 #expect(Sys.mkdir("\(types)/clinic/.hidden") != .ok)
             }
@@ -262,6 +270,8 @@ extension MountTests {
 }
 
 @discardableResult
-private func sh(_ script: String, in directory: String?, environment: [String: String], account: Account, root: String) throws -> Finished {
+private func sh(_ script: String, in directory: String?, environment: [String: String], account: Account, root: String)
+    throws -> Finished
+{
     try sh("cd '\(root)'; \(script)", in: directory, environment: environment, account: account)
 }

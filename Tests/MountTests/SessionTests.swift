@@ -12,14 +12,20 @@ extension MountTests {
                 var random = SeededRandom.forTest("realTree")
                 let source = "\(mounted.base)/source"
                 let gigabyte = Environment.number("FXMOUNT_LARGEST", default: 1 << 30)
-                let count = try SourceTree.make(source, files: Environment.number("FXMOUNT_TREE_FILES", default: 2500), largest: gigabyte, random: &random)
+                let count = try SourceTree.make(
+                    source, files: Environment.number("FXMOUNT_TREE_FILES", default: 2500), largest: gigabyte,
+                    random: &random)
                 let session = mounted.session("backup")
                 #expect(Sys.mkdir(session) == .ok)
                 try sh("cp -r '\(source)'/. '\(session)/'", seconds: 300)
-                #expect(try SourceTree.differences(source, session, seconds: 200) == "", "read back through the mount before completion")
+                #expect(
+                    try SourceTree.differences(source, session, seconds: 200) == "",
+                    "read back through the mount before completion")
                 try mounted.fxmount(["session", "complete", session], seconds: 200).expect(ExitCode.ok)
                 let stored = mounted.stored("backup")
-                let missing = try sh("cd '\(source)'; find . -type f -print0 | sort -z | xargs -0 -I{} sh -c 'cmp -s \"$1\" \"\(stored)/$1\" || echo \"$1\"' _ {}", seconds: 200)
+                let missing = try sh(
+                    "cd '\(source)'; find . -type f -print0 | sort -z | xargs -0 -I{} sh -c 'cmp -s \"$1\" \"\(stored)/$1\" || echo \"$1\"' _ {}",
+                    seconds: 200)
                 #expect(missing.output == "", "not in the store as they were sent: \(missing.output.prefix(1000))")
                 #expect(try Sys.files(below: stored).filter { !$0.hasPrefix(".") }.count >= count)
                 try expectComplete(session)
@@ -39,7 +45,10 @@ extension MountTests {
         }
 
         /// One session on a quick mount, completed and compared file by file with what was expected.
-        private func inSession(configuration: String = "", location: SourceLocation = #_sourceLocation, _ body: (Mounted, String) throws -> [String: [UInt8]]) throws {
+        private func inSession(
+            configuration: String = "", location: SourceLocation = #_sourceLocation,
+            _ body: (Mounted, String) throws -> [String: [UInt8]]
+        ) throws {
             try withMount(MountSetup(types: [], configuration: configuration), location: location) { mounted in
                 let session = mounted.session("s")
                 #expect(Sys.mkdir(session) == .ok, sourceLocation: location)
@@ -54,7 +63,8 @@ extension MountTests {
             }
         }
 
-        @Test("Shell redirections, groups, pipelines and dd make one whole file each", arguments: ["remote", "journal"])
+        @Test(
+            "Shell redirections, groups, pipelines and dd make one whole file each", arguments: ["remote", "journal"])
         func redirections(commit: String) throws {
             try inSession(configuration: "[remotes.local]\nkind = \"local\"\ncommit = \"\(commit)\"\n") { _, session in
                 try sh(
@@ -66,8 +76,10 @@ extension MountTests {
                     """, in: session)
                 return [
                     "group": Array("a\nb\n".utf8), "single": Array("one\n".utf8), "children": Array("c\nd\n".utf8),
-                    "late": Array("late\n".utf8), "teed": Array("x".utf8), "piped": Array("1\n".utf8), "empty": [], "py": Array("1\n".utf8),
-                    "dd": [UInt8](repeating: 0, count: 2 << 20), "numbers": Array((1...100_000).map { "\($0)\n" }.joined().utf8),
+                    "late": Array("late\n".utf8), "teed": Array("x".utf8), "piped": Array("1\n".utf8), "empty": [],
+                    "py": Array("1\n".utf8),
+                    "dd": [UInt8](repeating: 0, count: 2 << 20),
+                    "numbers": Array((1...100_000).map { "\($0)\n" }.joined().utf8),
                 ]
             }
         }
@@ -88,7 +100,9 @@ extension MountTests {
                 try mounted.fxmount(["session", "complete", session]).expect(ExitCode.ok)
                 let left = try Sys.files(below: mounted.stored("r")).filter { $0.contains("/.file") }
                 #expect(left == [])
-                try sh("cd src; find . -type f -print0 | xargs -0 -I{} cmp '{}' '\(mounted.stored("r"))/{}' >/dev/null || true", in: mounted.base)
+                try sh(
+                    "cd src; find . -type f -print0 | xargs -0 -I{} cmp '{}' '\(mounted.stored("r"))/{}' >/dev/null || true",
+                    in: mounted.base)
             }
         }
 
@@ -136,7 +150,8 @@ extension MountTests {
                 try Sys.write("\(session)/b.tmp", "gone")
                 #expect(Sys.unlink("\(session)/b.tmp") == .ok)
                 #expect(Sys.rename("\(session)/a.part", "\(session)/a") == .ok)
-                #expect(try !Sys.files(below: mounted.stored("s")).contains { $0.contains("part") || $0.contains("tmp") })
+                #expect(
+                    try !Sys.files(below: mounted.stored("s")).contains { $0.contains("part") || $0.contains("tmp") })
                 #expect(Sys.rmdir(session) == .notPermitted)
                 return ["a": Array("whole".utf8)]
             }

@@ -9,12 +9,14 @@ extension MountTests {
             let seconds = Environment.number("FXMOUNT_STRESS_SECONDS", default: passthrough ? 60 : 15)
             let random = SeededRandom.forTest("manyProcesses passthrough \(passthrough)")
             let type = TypeSpecification(name: "data", place: .memory)
-            try withMount(MountSetup(types: [type], passthrough: passthrough, seconds: Double(seconds) + 180)) { mounted in
+            try withMount(MountSetup(types: [type], passthrough: passthrough, seconds: Double(seconds) + 180)) {
+                mounted in
                 #expect(Sys.mkdir(mounted.session("stress")) == .ok)
                 Sys.mkdir("\(mounted.alias())/shared")
                 let workers = try (0..<32).map { index in
                     try Child([
-                        Binary.beside("stress-worker"), mounted.alias(), "\(mounted.alias())/shared", "\(index)", "\(seconds)", "\(random.seed)",
+                        Binary.beside("stress-worker"), mounted.alias(), "\(mounted.alias())/shared", "\(index)",
+                        "\(seconds)", "\(random.seed)",
                     ])
                 }
                 // Meanwhile somebody sends files and somebody else looks at the state.
@@ -33,8 +35,11 @@ extension MountTests {
                 }
                 print("manyProcesses: \(operations) operations, \(sent) files sent")
                 try mounted.fxmount(["session", "complete", mounted.session("stress")], seconds: 60).expect(ExitCode.ok)
-                for index in 0..<sent { #expect((try? Sys.text("\(mounted.stored("stress"))/f\(index)")) == "content \(index)") }
-                let log = try Sys.text("\(mounted.alias())/shared/log").split(separator: "\n", omittingEmptySubsequences: false)
+                for index in 0..<sent {
+                    #expect((try? Sys.text("\(mounted.stored("stress"))/f\(index)")) == "content \(index)")
+                }
+                let log = try Sys.text("\(mounted.alias())/shared/log").split(
+                    separator: "\n", omittingEmptySubsequences: false)
                 #expect(log.dropLast().allSatisfy { $0.utf8.count == 19 }, "appended lines are torn")
                 #expect(try Kept.debris(mounted.backing("data")) == [])
                 #expect(Processes.residentKiB(of: mounted.process) < 400 * 1024, "resident memory after the stress")
@@ -49,7 +54,8 @@ extension MountTests {
             try withMount(MountSetup(types: [], seconds: 90)) { mounted in
                 let session = mounted.session("i")
                 #expect(Sys.mkdir(session) == .ok)
-                let injector = try FaultInjector(daemon: mounted.process, calls: "fsync,fdatasync", injection: "delay_enter=3000000")
+                let injector = try FaultInjector(
+                    daemon: mounted.process, calls: "fsync,fdatasync", injection: "delay_enter=3000000")
                 defer { injector.detach() }
                 try body(mounted, session)
             }
@@ -72,7 +78,8 @@ extension MountTests {
 
         /// Sleeping inside a system call of the FUSE kernel side.
         private func isBlocked(_ process: Int32) -> Bool {
-            let state = (try? Sys.text("/proc/\(process)/stat"))?.split(separator: ")").last?.split(separator: " ").first
+            let state = (try? Sys.text("/proc/\(process)/stat"))?.split(separator: ")").last?.split(separator: " ")
+                .first
             let call = (try? Sys.text("/proc/\(process)/syscall"))?.split(separator: " ").first ?? ""
             return (state == "D" || state == "S") && (call == "3" || call == "74" || call == "33" || call == "231")
         }

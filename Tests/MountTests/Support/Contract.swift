@@ -17,7 +17,9 @@ enum Contract {
         ["type", "create", entity, type, "--path", path, "--no-prompt", "--policy", policy.rawValue]
     }
 
-    static let options = (application: "--app", daemon: "--daemon", json: "--json", timeout: "--timeout", lazy: "--lazy")
+    static let options = (
+        application: "--app", daemon: "--daemon", json: "--json", timeout: "--timeout", lazy: "--lazy"
+    )
 
     /// One kept version of a file.
     struct Version {
@@ -28,14 +30,19 @@ enum Contract {
     /// `fxmount versions list PATH --json`: a document with `versions`, an array, or JSON lines; newest or oldest first.
     static func versions(_ output: String) throws -> [Version] {
         try objects(output, list: "versions").compactMap { object in
-            guard let identifier = ["version", "id", "stamp", "name"].lazy.compactMap({ object[$0] as? String }).first else { return nil }
+            guard let identifier = ["version", "id", "stamp", "name"].lazy.compactMap({ object[$0] as? String }).first
+            else { return nil }
             return Version(identifier: identifier, size: object["size"] as? Int)
         }
     }
 
     static func listVersions(_ path: String) -> [String] { ["versions", "list", path, "--json"] }
-    static func showVersion(_ path: String, _ version: Version) -> [String] { ["versions", "show", path, version.identifier] }
-    static func restoreVersion(_ path: String, _ version: Version) -> [String] { ["versions", "restore", path, version.identifier] }
+    static func showVersion(_ path: String, _ version: Version) -> [String] {
+        ["versions", "show", path, version.identifier]
+    }
+    static func restoreVersion(_ path: String, _ version: Version) -> [String] {
+        ["versions", "restore", path, version.identifier]
+    }
 
     /// `fxmount status --json` and `.fxmount/status.json`: the daemon's process id.
     static func daemonProcess(_ status: String) -> Int32? { (object(status)?["pid"] as? Int).map(Int32.init) }

@@ -8,7 +8,9 @@ struct Destruction: Sendable, CustomStringConvertible {
     let attempt: @Sendable (Victim) throws -> Outcome
 
     /// The columns of the table.
-    enum Row: String, Sendable, CaseIterable { case removal, replacement, exchange, whiteout, move, overwrite, append, hiding }
+    enum Row: String, Sendable, CaseIterable {
+        case removal, replacement, exchange, whiteout, move, overwrite, append, hiding
+    }
 
     /// What is attacked: files with known bytes below an alias.
     struct Victim {
@@ -60,13 +62,17 @@ struct Destruction: Sendable, CustomStringConvertible {
 
     private static let replacements: [Destruction] = [
         Destruction(description: "rename over", row: .replacement) { Sys.rename($0.other, $0.file) },
-        Destruction(description: "rename over, from another directory", row: .replacement) { Sys.rename($0.inner, $0.file) },
+        Destruction(description: "rename over, from another directory", row: .replacement) {
+            Sys.rename($0.inner, $0.file)
+        },
         Destruction(description: "rename a new file over", row: .replacement) { victim in
             let draft = "\(victim.root)/.new.part"
             let made = Sys.writing(draft, "new")
             return made.succeeded ? Sys.rename(draft, victim.file) : made
         },
-        Destruction(description: "RENAME_EXCHANGE", row: .exchange) { Sys.rename($0.other, $0.file, flags: Int(CS_EXCHANGE)) },
+        Destruction(description: "RENAME_EXCHANGE", row: .exchange) {
+            Sys.rename($0.other, $0.file, flags: Int(CS_EXCHANGE))
+        },
         Destruction(description: "RENAME_WHITEOUT", row: .whiteout) {
             Sys.rename($0.file, "\($0.root)/elsewhere", flags: Int(CS_WHITEOUT))
         },
@@ -74,13 +80,19 @@ struct Destruction: Sendable, CustomStringConvertible {
         Destruction(description: "rename away, NOREPLACE", row: .move) {
             Sys.rename($0.file, "\($0.root)/elsewhere", flags: Int(CS_NOREPLACE))
         },
-        Destruction(description: "rename of the parent directory", row: .move) { Sys.rename($0.fullDirectory, "\($0.root)/moved") },
+        Destruction(description: "rename of the parent directory", row: .move) {
+            Sys.rename($0.fullDirectory, "\($0.root)/moved")
+        },
     ]
 
     private static let overwrites: [Destruction] = [
         Destruction(description: "open O_TRUNC", row: .overwrite) { Sys.opening($0.file, O_WRONLY | O_TRUNC) },
-        Destruction(description: "open O_RDWR|O_TRUNC|O_CREAT", row: .overwrite) { Sys.opening($0.file, O_RDWR | O_TRUNC | O_CREAT) },
-        Destruction(description: "open O_APPEND|O_TRUNC", row: .overwrite) { Sys.opening($0.file, O_WRONLY | O_APPEND | O_TRUNC) },
+        Destruction(description: "open O_RDWR|O_TRUNC|O_CREAT", row: .overwrite) {
+            Sys.opening($0.file, O_RDWR | O_TRUNC | O_CREAT)
+        },
+        Destruction(description: "open O_APPEND|O_TRUNC", row: .overwrite) {
+            Sys.opening($0.file, O_WRONLY | O_APPEND | O_TRUNC)
+        },
         Destruction(description: "truncate to 0", row: .overwrite) { Sys.truncate($0.file, 0) },
         Destruction(description: "truncate to half", row: .overwrite) { Sys.truncate($0.file, 10) },
         Destruction(description: "ftruncate", row: .overwrite) { opened($0.file, O_WRONLY) { $0.truncate(5) } },
@@ -88,16 +100,24 @@ struct Destruction: Sendable, CustomStringConvertible {
             // A handle that may append may not cut.
             opened(victim.file, O_WRONLY | O_APPEND) { $0.truncate(5) }
         },
-        Destruction(description: "pwrite at 0", row: .overwrite) { opened($0.file, O_WRONLY) { $0.write(Array("XXXX".utf8), at: 0) } },
+        Destruction(description: "pwrite at 0", row: .overwrite) {
+            opened($0.file, O_WRONLY) { $0.write(Array("XXXX".utf8), at: 0) }
+        },
         Destruction(description: "pwrite in the middle, O_RDWR", row: .overwrite) {
             opened($0.file, O_RDWR) { $0.write(Array("XXXX".utf8), at: 7) }
         },
-        Destruction(description: "write after open O_RDWR", row: .overwrite) { opened($0.file, O_RDWR) { $0.write("YY") } },
-        Destruction(description: "shared mmap store", row: .overwrite) { opened($0.file, O_RDWR) { $0.store(0x58, count: 8, at: 0) } },
+        Destruction(description: "write after open O_RDWR", row: .overwrite) {
+            opened($0.file, O_RDWR) { $0.write("YY") }
+        },
+        Destruction(description: "shared mmap store", row: .overwrite) {
+            opened($0.file, O_RDWR) { $0.store(0x58, count: 8, at: 0) }
+        },
         Destruction(description: "punch hole", row: .overwrite) {
             opened($0.file, O_RDWR) { $0.fallocate(Int(CS_PUNCH), 0, 4096) }
         },
-        Destruction(description: "zero range", row: .overwrite) { opened($0.file, O_RDWR) { $0.fallocate(Int(CS_ZERO), 0, 4096) } },
+        Destruction(description: "zero range", row: .overwrite) {
+            opened($0.file, O_RDWR) { $0.fallocate(Int(CS_ZERO), 0, 4096) }
+        },
         Destruction(description: "collapse range", row: .overwrite) {
             opened($0.file, O_RDWR) { $0.fallocate(Int(CS_COLLAPSE), 0, 4096) }
         },
@@ -114,7 +134,9 @@ struct Destruction: Sendable, CustomStringConvertible {
                 opened(victim.other, O_RDONLY) { source in
                     let outcome = Outcome(cs_ficlone(file.number, source.number))
                     // What FUSE or the file system below cannot do at all.
-                    let impossible: Set<Outcome> = [Outcome(errno: ENOTTY), Outcome(errno: ENOSYS), .crossDevice, .invalid]
+                    let impossible: Set<Outcome> = [
+                        Outcome(errno: ENOTTY), Outcome(errno: ENOSYS), .crossDevice, .invalid,
+                    ]
                     return impossible.contains(outcome) ? .notSupported : outcome
                 }
             }

@@ -8,11 +8,13 @@ final class FaultInjector {
     /// `injection` is strace's, such as `signal=SIGKILL:when=3` or `delay_enter=5000000`.
     init(daemon: Int32, calls: String, injection: String) throws {
         tracer = try Child([
-            "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e", "inject=\(calls):\(injection)", "-p", "\(daemon)",
+            "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e", "inject=\(calls):\(injection)",
+            "-p", "\(daemon)",
         ])
         let attached = waitUntil(seconds: 5) {
             ((try? Sys.list("/proc/\(daemon)/task")) ?? []).allSatisfy { task in
-                ((try? Sys.text("/proc/\(daemon)/task/\(task)/status")) ?? "TracerPid:\t0\n").contains("TracerPid:\t0\n") == false
+                ((try? Sys.text("/proc/\(daemon)/task/\(task)/status")) ?? "TracerPid:\t0\n").contains(
+                    "TracerPid:\t0\n") == false
             } || !tracer.isRunning
         }
         if !attached || !tracer.isRunning { throw TestStopped("strace did not attach: \(tracer.finish(seconds: 0))") }

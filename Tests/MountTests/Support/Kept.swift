@@ -14,9 +14,11 @@ enum Kept {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             if path.hasPrefix(".fxversions/") { return name.hasPrefix(".partial") }
             return name.hasSuffix(".lock") || name.hasSuffix(".tmp") || name.hasSuffix(".part") || name.hasSuffix("~")
-                || name.hasSuffix(".swp") || name == "4913" || name.hasPrefix("tmp_") || name.hasPrefix(".goutputstream-")
+                || name.hasSuffix(".swp") || name == "4913" || name.hasPrefix("tmp_")
+                || name.hasPrefix(".goutputstream-")
                 || name.hasSuffix("-journal") || name.hasSuffix("-wal") || name.hasSuffix("-shm")
-                || (name.hasPrefix(".") && name.split(separator: ".").count >= 2 && name.split(separator: ".").last?.count == 6
+                || (name.hasPrefix(".") && name.split(separator: ".").count >= 2
+                    && name.split(separator: ".").last?.count == 6
                     && path.contains("rsync"))
         }
     }
@@ -31,7 +33,9 @@ struct SeededRandom: RandomNumberGenerator {
 
     /// The seed of FXMOUNT_SEED, else a new one; printed either way.
     static func forTest(_ name: String) -> SeededRandom {
-        let seed = Environment.value("FXMOUNT_SEED").flatMap { UInt64($0) } ?? UInt64(cs_now_ms()) &* 2_654_435_761 % 1_000_000_007
+        let seed =
+            Environment.value("FXMOUNT_SEED").flatMap { UInt64($0) } ?? UInt64(cs_now_ms()) &* 2_654_435_761
+            % 1_000_000_007
         print("\(name): FXMOUNT_SEED=\(seed)")
         return SeededRandom(seed: seed)
     }

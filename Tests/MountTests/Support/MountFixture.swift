@@ -47,7 +47,8 @@ final class Mounted {
         mountpoint = "\(base)/mnt"
         configurationPath = "\(base)/config.toml"
         Sys.mkdir(mountpoint)
-        try Sys.write(configurationPath, Contract.configuration(passthrough: setup.passthrough, extra: setup.configuration))
+        try Sys.write(
+            configurationPath, Contract.configuration(passthrough: setup.passthrough, extra: setup.configuration))
         _ = Sys.chmod(state, 0o700)
         if setup.account != .current {
             for path in [base, state, mountpoint] { _ = Sys.chown(path, 65534, 65534) }
@@ -77,7 +78,8 @@ final class Mounted {
             backing[type.name] = directory
             if setup.account != .current { _ = Sys.chown(directory, 65534, 65534) }
         }
-        try fxmount(Contract.createType(type.entity, type.name, path: directory, policy: type.policy)).expect(ExitCode.ok)
+        try fxmount(Contract.createType(type.entity, type.name, path: directory, policy: type.policy)).expect(
+            ExitCode.ok)
     }
 
     private var program: String { setup.account == .current ? Binary.path : Binary.shared }
@@ -96,7 +98,8 @@ final class Mounted {
     func start(options: [String] = [], wrapper: [String]? = nil) throws {
         let all = setup.options + options
         let arguments =
-            (wrapper ?? setup.wrapper) + [program, "mount", mountpoint] + (all.isEmpty ? [] : ["-o", all.joined(separator: ",")])
+            (wrapper ?? setup.wrapper) + [program, "mount", mountpoint]
+            + (all.isEmpty ? [] : ["-o", all.joined(separator: ",")])
         let child = try Child(arguments, environment: environment, account: setup.account, logs: "\(base)/daemon")
         daemon = child
         process = child.process
@@ -145,7 +148,9 @@ final class Mounted {
     }
 
     /// Unmounts in order and proves that nothing is left: exit code, mount, processes, words of a crash on stderr.
-    func stop(expecting code: Int32 = ExitCode.ok, seconds: Double = 60, location: SourceLocation = #_sourceLocation) throws {
+    func stop(expecting code: Int32 = ExitCode.ok, seconds: Double = 60, location: SourceLocation = #_sourceLocation)
+        throws
+    {
         guard let daemon else { return }
         _ = cs_kill(process, SIGTERM)
         let ended = daemon.code(waitingMilliseconds: Int32(seconds * 1000))
@@ -165,8 +170,11 @@ final class Mounted {
     }
 
     private static func soundsFatal(_ line: String) -> Bool {
-        ["fatal error", "precondition", "assertion", "trap", "illegal instruction", "threadsanitizer", "addresssanitizer"]
-            .contains { line.contains($0) }
+        [
+            "fatal error", "precondition", "assertion", "trap", "illegal instruction", "threadsanitizer",
+            "addresssanitizer",
+        ]
+        .contains { line.contains($0) }
     }
 
     var isStarted: Bool { daemon != nil }
@@ -182,7 +190,9 @@ extension Finished {
 }
 
 /// A mounted tree for the length of a test. When the test throws, the mount goes the hard way.
-func withMount(_ setup: MountSetup = MountSetup(), location: SourceLocation = #_sourceLocation, _ test: (Mounted) throws -> Void) throws {
+func withMount(
+    _ setup: MountSetup = MountSetup(), location: SourceLocation = #_sourceLocation, _ test: (Mounted) throws -> Void
+) throws {
     let mounted = try Mounted(setup)
     try mounted.start()
     do {
@@ -201,7 +211,8 @@ enum Binary {
         if let given = Environment.value("FXMOUNT_BINARY") { return given }
         let own = (try? Sys.readlink("/proc/self/exe")) ?? ""
         let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? own
-        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/fxmount"
+        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            + "/fxmount"
     }()
 
     /// A program built beside it.

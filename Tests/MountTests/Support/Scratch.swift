@@ -7,7 +7,8 @@ enum Scratch {
     enum Place: String, Sendable { case disk, memory }
 
     static let root: String = make(temporaryDirectory())
-    private static let memoryRoot: String = make(cs_statfs_type("/dev/shm") == 0x0102_1994 ? "/dev/shm" : temporaryDirectory())
+    private static let memoryRoot: String = make(
+        cs_statfs_type("/dev/shm") == 0x0102_1994 ? "/dev/shm" : temporaryDirectory())
     private static let counter = Atomic<Int>(0)
 
     /// A new name in the run's directory; nothing is created.

@@ -8,7 +8,9 @@ struct Finished: Sendable, CustomStringConvertible {
     let code: Int32
     let output: String
     let errors: String
-    var description: String { "`\(command)` exited \(code)\nstdout: \(output.suffix(2000))\nstderr: \(errors.suffix(2000))" }
+    var description: String {
+        "`\(command)` exited \(code)\nstdout: \(output.suffix(2000))\nstderr: \(errors.suffix(2000))"
+    }
     var lines: [String] { output.split(separator: "\n").map(String.init) }
 }
 
@@ -84,7 +86,8 @@ final class Child: Sendable {
         if code(waitingMilliseconds: 2000) == nil { onExpiry() }
         _ = code(waitingMilliseconds: 5000)
         return Finished(
-            command: command, code: 124, output: output, errors: errors + "\n[killed after \(seconds) s by the test's deadline]")
+            command: command, code: 124, output: output,
+            errors: errors + "\n[killed after \(seconds) s by the test's deadline]")
     }
 }
 
@@ -101,7 +104,8 @@ enum Environment {
         all["HOME"] = Scratch.root
         all["GIT_CONFIG_NOSYSTEM"] = "1"
         for (key, value) in [
-            "GIT_AUTHOR_NAME": "T", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "T", "GIT_COMMITTER_EMAIL": "t@example.org",
+            "GIT_AUTHOR_NAME": "T", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "T",
+            "GIT_COMMITTER_EMAIL": "t@example.org",
         ] { all[key] = value }
         return all
     }()
@@ -111,11 +115,13 @@ enum Environment {
 
     static func find(_ program: String) -> String {
         let path = (inherited["PATH"] ?? "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
-        return path.split(separator: ":").map { "\($0)/\(program)" }.first { cs_access($0, X_OK) == 0 } ?? "/usr/bin/\(program)"
+        return path.split(separator: ":").map { "\($0)/\(program)" }.first { cs_access($0, X_OK) == 0 }
+            ?? "/usr/bin/\(program)"
     }
 
     static let isRoot = cs_getuid() == 0
-    static let hasFuse = cs_access("/dev/fuse", R_OK | W_OK) == 0 || (Sys.exists("/dev/fuse") && Sys.exists("/usr/bin/fusermount3"))
+    static let hasFuse =
+        cs_access("/dev/fuse", R_OK | W_OK) == 0 || (Sys.exists("/dev/fuse") && Sys.exists("/usr/bin/fusermount3"))
 }
 
 /// Runs a command to its end under a deadline.
@@ -124,7 +130,9 @@ func run(
     account: Account = .current, seconds: Double = 60
 ) throws -> Finished {
     let child = try Child(arguments, environment: environment, directory: directory, input: input, account: account)
-    let finished = child.finish(seconds: seconds) { Watchdog.shared.abortAll("a command passed its deadline: \(arguments)") }
+    let finished = child.finish(seconds: seconds) {
+        Watchdog.shared.abortAll("a command passed its deadline: \(arguments)")
+    }
     _ = cs_unlink(child.outputPath)
     _ = cs_unlink(child.errorPath)
     return finished
@@ -133,10 +141,12 @@ func run(
 /// Runs a shell script; it must succeed.
 @discardableResult
 func sh(
-    _ script: String, in directory: String? = nil, environment: [String: String] = [:], account: Account = .current, seconds: Double = 60
+    _ script: String, in directory: String? = nil, environment: [String: String] = [:], account: Account = .current,
+    seconds: Double = 60
 ) throws -> Finished {
     let finished = try run(
-        ["/bin/bash", "-euo", "pipefail", "-c", script], environment: environment, in: directory, account: account, seconds: seconds)
+        ["/bin/bash", "-euo", "pipefail", "-c", script], environment: environment, in: directory, account: account,
+        seconds: seconds)
     if finished.code != 0 { throw TestStopped(finished.description) }
     return finished
 }

@@ -4,7 +4,8 @@ import Glibc
 /// A source tree to back up: thousands of files, odd names, sizes from nothing to large, sparse and not.
 enum SourceTree {
     static let oddNames: [[UInt8]] = [
-        Array("with space".utf8), Array("quote'\"s".utf8), Array("two\nlines".utf8), Array("-dash".utf8), Array("ünïcödé 文字".utf8),
+        Array("with space".utf8), Array("quote'\"s".utf8), Array("two\nlines".utf8), Array("-dash".utf8),
+        Array("ünïcödé 文字".utf8),
         Array("back\\slash".utf8), Array("star*?[x]".utf8), Array(repeating: 0x6c, count: 200), Array("trailing.".utf8),
         Array("a&b;c|d".utf8),
     ]

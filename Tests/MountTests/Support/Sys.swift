@@ -81,13 +81,17 @@ enum Sys {
 
     static func unlink(_ path: String) -> Outcome { Outcome(cs_unlink(path)) }
     static func rmdir(_ path: String) -> Outcome { Outcome(cs_rmdir(path)) }
-    @discardableResult static func mkdir(_ path: String, _ mode: UInt32 = 0o755) -> Outcome { Outcome(cs_mkdir(path, mode)) }
+    @discardableResult static func mkdir(_ path: String, _ mode: UInt32 = 0o755) -> Outcome {
+        Outcome(cs_mkdir(path, mode))
+    }
     static func rename(_ from: String, _ to: String) -> Outcome { Outcome(cs_rename(from, to)) }
     static func rename(_ from: String, _ to: String, flags: Int) -> Outcome {
         Outcome(cs_renameat2(from, to, UInt32(flags)))
     }
     static func link(_ from: String, _ to: String) -> Outcome { Outcome(cs_link(from, to)) }
-    @discardableResult static func symlink(_ target: String, _ path: String) -> Outcome { Outcome(cs_symlink(target, path)) }
+    @discardableResult static func symlink(_ target: String, _ path: String) -> Outcome {
+        Outcome(cs_symlink(target, path))
+    }
     static func truncate(_ path: String, _ length: Int) -> Outcome { Outcome(cs_truncate(path, Int64(length))) }
     static func chmod(_ path: String, _ mode: UInt32) -> Outcome { Outcome(cs_chmod(path, mode)) }
     static func chown(_ path: String, _ uid: UInt32, _ gid: UInt32) -> Outcome { Outcome(cs_chown(path, uid, gid)) }
@@ -110,7 +114,9 @@ enum Sys {
         var buffer = [CChar](repeating: 0, count: 65536)
         let result = cs_listxattr(path, &buffer, buffer.count)
         if result < 0 { throw CallFailed(call: "listxattr \(path)", outcome: Outcome(result)) }
-        return buffer[..<result].split(separator: 0).map { String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self) }
+        return buffer[..<result].split(separator: 0).map {
+            String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
     }
 
     static func status(_ path: String, follow: Bool = false) throws -> cs_status {
@@ -140,7 +146,9 @@ enum Sys {
     static func text(_ path: String) throws -> String { String(decoding: try read(path), as: UTF8.self) }
 
     /// Creates or replaces a file as `cmd > file` does; every answer, close's too, must be success.
-    static func write(_ path: String, _ bytes: [UInt8], flags: Int32 = O_WRONLY | O_CREAT | O_TRUNC, mode: UInt32 = 0o644) throws {
+    static func write(
+        _ path: String, _ bytes: [UInt8], flags: Int32 = O_WRONLY | O_CREAT | O_TRUNC, mode: UInt32 = 0o644
+    ) throws {
         let file = try open(path, flags, mode)
         for (call, outcome) in [("write", file.write(bytes)), ("close", file.close())] where !outcome.succeeded {
             throw CallFailed(call: "\(call) \(path)", outcome: outcome)
@@ -161,7 +169,9 @@ enum Sys {
 
     /// The names of a directory, without `.` and `..`, sorted.
     static func list(_ path: String) throws -> [String] {
-        guard let directory = opendir(path) else { throw CallFailed(call: "opendir \(path)", outcome: Outcome(errno: errno)) }
+        guard let directory = opendir(path) else {
+            throw CallFailed(call: "opendir \(path)", outcome: Outcome(errno: errno))
+        }
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {

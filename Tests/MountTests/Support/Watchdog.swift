@@ -82,7 +82,9 @@ enum Mounts {
     }
 
     static func isMounted(_ path: String) -> Bool { all().contains { $0.path == path } }
-    static func below(_ path: String) -> [String] { all().map(\.path).filter { $0 == path || $0.hasPrefix(path + "/") } }
+    static func below(_ path: String) -> [String] {
+        all().map(\.path).filter { $0 == path || $0.hasPrefix(path + "/") }
+    }
 
     /// Writes to /sys/fs/fuse/connections/<minor>/abort. Never looks into the mount itself: that could block.
     static func abortConnection(of path: String) {
