@@ -92,12 +92,12 @@ extension MountTests {
                         try mounted.start()
                     }
                     let kept = try Kept.contents(mounted.backing("data"))
-                    #expect(kept.contains(current), "\(call) \(count): the sealed content is gone")
+                    demand(kept.contains(current), "\(call) \(count): the sealed content is gone")
                     if outcome.succeeded {
-                        #expect(try Sys.read(path) == next, "\(call) \(count)")
+                        demand(try Sys.read(path) == next, "\(call) \(count)")
                     }
                     current = try Sys.read(path)
-                    #expect(try Kept.debris(mounted.backing("data")).filter { $0.contains(".partial") } == [])
+                    demand(try Kept.debris(mounted.backing("data")).filter { $0.contains(".partial") } == [])
                 }
             }
             try mounted.stop()
@@ -168,15 +168,15 @@ private final class Upload {
     func verifyStore(_ mounted: Mounted) throws {
         let stored = mounted.stored(name)
         for file in sealed {
-            #expect(
+            demand(
                 (try? Sys.read("\(stored)/\(file)")) == contents[file],
                 "\(point): sealed \(file) is not in the store as it was")
         }
         for file in (try? Sys.files(below: stored)) ?? [] where !file.hasPrefix(".") && !file.contains("manifest") {
             #expect(contents[file] != nil, "\(point): \(file) was never to be sent")
             guard let content = contents[file] else { continue }
-            #expect(try Sys.read("\(stored)/\(file)") == content, "\(point): \(file) is torn")
-            #expect(file != "draft" || sealed.contains("draft"), "\(point): an unsealed draft was sent")
+            demand(try Sys.read("\(stored)/\(file)") == content, "\(point): \(file) is torn")
+            demand(file != "draft" || sealed.contains("draft"), "\(point): an unsealed draft was sent")
         }
     }
 
@@ -185,7 +185,7 @@ private final class Upload {
         let recovered =
             Sys.exists(Contract.recovered(mounted.state)) ? try Kept.contents(Contract.recovered(mounted.state)) : []
         if draftWritten && !sealed.contains("draft") {
-            #expect(recovered.contains(draftContent), "\(point): the unsealed draft is not under recovered/")
+            demand(recovered.contains(draftContent), "\(point): the unsealed draft is not under recovered/")
         }
         for file in written.subtracting(sealed) {
             guard let content = contents[file], !content.isEmpty else { continue }
@@ -193,7 +193,7 @@ private final class Upload {
             let local =
                 (try? Sys.read("\(session)/\(file)")) == content
                 || (try? Sys.read("\(session)/\(file).part")) == content
-            #expect(whole || local || recovered.contains(content), "\(point): the bytes of \(file) are nowhere")
+            demand(whole || local || recovered.contains(content), "\(point): the bytes of \(file) are nowhere")
         }
     }
 }

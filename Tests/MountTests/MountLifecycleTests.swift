@@ -33,7 +33,7 @@ extension MountTests {
                 seconds: 30)
             #expect(finished.code == ExitCode.failed, "\(finished)")
             #expect(finished.errors.split(separator: "\n").count == 1, "\(finished)")
-            #expect(finished.errors.contains("/dev/fuse"), "\(finished)")
+            demand(finished.errors.contains("/dev/fuse"), "\(finished)")
             #expect(!Mounts.isMounted(mounted.mountpoint))
         }
 
@@ -45,7 +45,7 @@ extension MountTests {
             #expect(Sys.exists("\(mounted.alias())"))
             let process = try mounted.daemonProcess()
             #expect(process > 0)
-            #expect(try mounted.fxmount(["list", "--json"]).expect(ExitCode.ok).output.contains(mounted.mountpoint))
+            demand(try mounted.fxmount(["list", "--json"]).expect(ExitCode.ok).output.contains(mounted.mountpoint))
             let busy = try Sys.open(mounted.alias(), O_RDONLY)
             #expect(busy.close() == .ok)
             try mounted.fxmount(["unmount", mounted.mountpoint, "--timeout", "20s"], seconds: 40).expect(ExitCode.ok)
@@ -60,11 +60,11 @@ extension MountTests {
             let mounted = try Mounted(MountSetup(types: []))
             let finished = try mounted.fxmount(["mount", "\(mounted.base)/missing", "--daemon"], seconds: 20)
             #expect(finished.code != 0, "\(finished)")
-            #expect(finished.errors.contains("missing"), "\(finished)")
+            demand(finished.errors.contains("missing"), "\(finished)")
             try Sys.write(mounted.configurationPath, "unknwon = 1\n")
             let configured = try mounted.fxmount(["mount", mounted.mountpoint], seconds: 20)
             #expect(configured.code == ExitCode.configuration, "\(configured)")
-            #expect(configured.errors.contains("unknwon"), "\(configured)")
+            demand(configured.errors.contains("unknwon"), "\(configured)")
             #expect(try mounted.fxmount(["mount", "--no-such-flag", "x"]).code == ExitCode.usage)
         }
 
@@ -94,7 +94,7 @@ extension MountTests {
                     })
                 let listed = try? Sys.list(alias)
                 #expect(listed == nil, "a missing directory is shown as if it were fine: \(listed ?? [])")
-                #expect(try Sys.list("\(mounted.mountpoint)/types/lab").contains("data"), "the alias itself stays")
+                demand(try Sys.list("\(mounted.mountpoint)/types/lab").contains("data"), "the alias itself stays")
                 #expect(Sys.opening("\(alias)/new", O_WRONLY | O_CREAT) != .ok)
                 #expect(Sys.rename(behind + ".away", behind) == .ok)
                 #expect(try waitUntil(seconds: 5) { try Sys.exists("\(alias)/f") && Sys.text("\(alias)/f") == "there" })
@@ -158,7 +158,7 @@ extension MountTests {
         @Test("type list, show, exists, update, delete and doctor, as JSON")
         func commands() throws {
             try withMount { mounted in
-                #expect(try mounted.fxmount(["type", "list", "--json"]).expect(0).output.contains("data"))
+                demand(try mounted.fxmount(["type", "list", "--json"]).expect(0).output.contains("data"))
                 #expect(
                     try mounted.fxmount(["type", "show", "lab", "data", "--json"]).expect(0).output.contains(
                         "keep-versions"))

@@ -43,7 +43,7 @@ extension MountTests {
             let victim = Destruction.Victim(root: "\(mounted.alias())/\(name)")
             let outcome = try destruction.attempt(victim)
             let label = "\(policy.rawValue), \(origin.rawValue), \(destruction.description)"
-            #expect(destruction.allowed(policy).contains(outcome), "\(label) answered \(outcome)")
+            demand(destruction.allowed(policy).contains(outcome), "\(label) answered \(outcome)")
 
             guard policy != .keepNames || destruction.row != .overwrite else { return }
             try expectNothingLost(behind, label, appended: destruction.row == .append && outcome.succeeded)
@@ -106,7 +106,7 @@ extension MountTests {
                 let events = try Sys.text("\(mounted.control)/events.jsonl")
                 #expect(told, "events: \(events.suffix(500))")
                 let line = events.split(separator: "\n").last { $0.contains("kept") } ?? ""
-                for fact in ["pid", "uid", "unlink", "rule"] { #expect(line.contains(fact), "\(fact) in \(line)") }
+                for fact in ["pid", "uid", "unlink", "rule"] { demand(line.contains(fact), "\(fact) in \(line)") }
             }
         }
 

@@ -95,7 +95,7 @@ extension MountTests {
                     cs_sleep_ms(50)
                 }
                 let finished = writer.finish(seconds: 40)
-                #expect(finished.code == 0 && finished.output.contains("written"), "\(finished)")
+                demand(finished.code == 0 && finished.output.contains("written"), "\(finished)")
                 #expect(try Sys.text("\(session)/f") == "whole")
             }
         }

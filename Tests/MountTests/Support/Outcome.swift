@@ -1,5 +1,6 @@
 import CSyscalls
 import Glibc
+import Testing
 
 /// What a system call answered: success, or one errno. Prints as the errno's name, so a failed expectation reads as it should.
 struct Outcome: Equatable, Hashable, CustomStringConvertible, Sendable {
@@ -35,4 +36,9 @@ struct CallFailed: Error, CustomStringConvertible {
 struct TestStopped: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
+}
+
+/// Like `#expect`, for conditions on whole file contents: a failure names the line and the comment, not a megabyte of bytes.
+func demand(_ condition: Bool, _ comment: @autoclosure () -> String = "", location: SourceLocation = #_sourceLocation) {
+    if !condition { Issue.record("not as promised: \(comment())", sourceLocation: location) }
 }
