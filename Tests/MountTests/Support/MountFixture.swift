@@ -207,17 +207,14 @@ func withMount(
 
 enum Binary {
     /// FXMOUNT_BINARY, else the program built beside this test bundle.
-    static let path: String = {
-        if let given = Environment.value("FXMOUNT_BINARY") { return given }
+    static let path = Environment.value("FXMOUNT_BINARY") ?? beside("fxmount")
+
+    /// A program built beside this test bundle.
+    static func beside(_ name: String) -> String {
         let own = (try? Sys.readlink("/proc/self/exe")) ?? ""
         let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? own
-        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-            + "/fxmount"
-    }()
-
-    /// A program built beside it.
-    static func beside(_ name: String) -> String {
-        path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/" + name
+        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/"
+            + name
     }
 
     /// The program where an ordinary user can read it.
