@@ -179,6 +179,29 @@ extension MountTests {
             }
         }
 
+        @Test("What a session does not take is refused at once, by name")
+        func refusals() throws {
+            try withMount(MountSetup(types: [])) { mounted in
+                let (one, two) = (mounted.session("one"), mounted.session("two"))
+                #expect(Sys.mkdir(one) == .ok)
+                #expect(Sys.mkdir(two) == .ok)
+                #expect(Sys.opening("\(mounted.mountpoint)/sessions/local/f", O_WRONLY | O_CREAT) == .notPermitted)
+                #expect(Sys.mkdir(mounted.session(".staging")) == .invalid)
+                #expect(Sys.opening("\(one)/.fxmount-manifest.json", O_WRONLY | O_CREAT) == .invalid)
+                try Sys.write("\(one)/f", "1")
+                #expect(Sys.rename("\(one)/f", "\(two)/f") == .crossDevice)
+                #expect(Sys.rmdir(two) == .notPermitted)
+                let draft = try Sys.open("\(one)/open", O_WRONLY | O_CREAT)
+                #expect(draft.write("not yet") == .ok)
+                let early = try mounted.fxmount(["session", "complete", one, "--timeout", "5s"])
+                #expect(early.code != 0, "completed with a draft in it")
+                #expect(draft.close() == .ok)
+                try mounted.fxmount(["session", "complete", one]).expect(ExitCode.ok)
+                try mounted.fxmount(["session", "complete", one]).expect(ExitCode.ok)
+                demand(try Sys.text("\(mounted.stored("one"))/open") == "not yet")
+            }
+        }
+
         @Test("A complete session and its attributes survive a remount")
         func remount() throws {
             let mounted = try Mounted(MountSetup(types: []))
