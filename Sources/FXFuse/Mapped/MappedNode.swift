@@ -122,10 +122,7 @@ class MappedNode: Node, @unchecked Sendable {
         Place(directory: identity, name: MappedNode.rootName, parentName: nil, path: { RelativePath() })
     }
 
-    private static let rootName: Name = {
-        guard let name = try? Name("(root)") else { preconditionFailure("a constant name") }
-        return name
-    }()
+    private static let rootName = Name(constant: "(root)")
 
     /// The status as users see it.
     func shown(_ status: FileStatus) throws(Errno) -> FileStatus {
