@@ -31,15 +31,10 @@ final class Scratch: Sendable {
         return path
     }
 
+    /// By system(3) and not by Process, which waits for everybody who inherited its socket: a mount's daemon never ends.
     static func run(_ arguments: [String]) -> Int32 {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return 127 }
-        process.waitUntilExit()
-        return process.terminationStatus
+        let quoted = arguments.map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }
+        return unsafe system(quoted.joined(separator: " ") + " </dev/null >/dev/null 2>&1")
     }
 
     func descriptor() throws -> OwnedDescriptor { try .open(absolute: path, [.readOnly, .directory]) }
