@@ -98,6 +98,13 @@ let package = Package(
             name: "MountTests",
             dependencies: ["CSyscalls", "FXSystem", "fxmount", "stress-worker"],
             swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
+        .testTarget(
+            name: "FXMappingTests",
+            dependencies: [
+                "FXMapping", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
