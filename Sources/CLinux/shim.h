@@ -109,3 +109,6 @@ static inline int fx_capset(const struct fx_cap_data data[2]) { struct fx_cap_he
 static inline int fx_unshare_fs(void) { return (int)syscall(SYS_unshare, 0x200); }
 // pthread_setname_np is behind _GNU_SOURCE; PR_SET_NAME = 15 names the calling thread.
 static inline int fx_name_thread(const char *name) { return (int)syscall(SYS_prctl, 15, name, 0, 0, 0); }
+
+// sys/mount.h is not part of the Glibc module.
+static inline int fx_umount2(const char *path, int flags) { return (int)syscall(SYS_umount2, path, flags); }

@@ -1,3 +1,4 @@
+internal import FXSystem
 internal import Glibc
 
 /// A process, told apart from the threads it consists of.
@@ -7,7 +8,7 @@ struct CallingProcess: Hashable, Sendable {
 
     /// Finds the process of a thread in `/proc/<tid>/status` (proc_pid_status(5)); a thread that cannot be looked at stands for itself.
     init(of caller: Caller) {
-        number = CallingProcess.group(of: caller.pid) ?? caller.pid
+        number = CallingProcess.group(of: caller.thread) ?? caller.thread
     }
 
     private static func group(of thread: Int32) -> Int32? {

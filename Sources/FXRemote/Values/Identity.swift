@@ -31,17 +31,3 @@ public struct UploadID: Hashable, Sendable {
 public struct WaitToken: Hashable, Sendable {
     let number: UInt64
 }
-
-/// Who asks, as FUSE reports it.
-public struct Caller: Sendable, Hashable {
-    public var uid: UInt32
-    public var gid: UInt32
-    /// The thread id; 0 when the caller is in another PID namespace or is this process itself.
-    public var pid: Int32
-
-    public init(uid: UInt32, gid: UInt32, pid: Int32) {
-        self.uid = uid
-        self.gid = gid
-        self.pid = pid
-    }
-}

@@ -14,14 +14,14 @@ public enum ThreadCredentials {
     public static func detachUmask() -> Bool { fx_unshare_fs() == 0 }
 
     /// Runs `body` with the given file-system owner, group and umask.
-    public static func acting<Result, Failure: Error>(
-        asOwner owner: UInt32, group: UInt32, umask mask: UInt32, _ body: () throws(Failure) -> Result
+    public static func acting<Result: ~Copyable, Failure: Error>(
+        for caller: Caller, _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let previousMask = Glibc.umask(mask)
+        let previousMask = Glibc.umask(caller.umask)
         defer { _ = Glibc.umask(previousMask) }
-        guard canImpersonate, owner != 0 || group != 0 else { return try body() }
-        let previousGroup = fx_thread_setfsgid(group)
-        let previousOwner = fx_thread_setfsuid(owner)
+        guard canImpersonate, caller.uid != 0 || caller.gid != 0 else { return try body() }
+        let previousGroup = fx_thread_setfsgid(caller.gid)
+        let previousOwner = fx_thread_setfsuid(caller.uid)
         raiseFileCapabilities()
         defer {
             _ = fx_thread_setfsuid(UInt32(bitPattern: previousOwner))

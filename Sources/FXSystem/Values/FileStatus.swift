@@ -95,3 +95,26 @@ public struct Timestamp: Hashable, Sendable, Comparable {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
 }
+
+extension FileStatus {
+    /// The status of something that is not a file on a disk: owned by this process, one block size, times as given.
+    public static func virtual(
+        type: FileType, permissions: UInt32, inode: UInt64, size: ByteCount = .zero, owner: UInt32 = 0, group: UInt32 = 0,
+        time: Timestamp = Timestamp(seconds: 0)
+    ) -> FileStatus {
+        var raw = fx_statx()
+        raw.mode = UInt16(truncatingIfNeeded: type.rawValue | permissions)
+        raw.ino = inode
+        raw.size = size.rawValue
+        raw.blocks = (size.rawValue + 511) / 512
+        raw.blksize = 4096
+        raw.nlink = type == .directory ? 2 : 1
+        raw.uid = owner
+        raw.gid = group
+        var status = FileStatus(raw)
+        status.accessed = time
+        status.modified = time
+        status.changed = time
+        return status
+    }
+}

@@ -1,0 +1,52 @@
+internal import FXRemote
+internal import FXSystem
+internal import SystemPackage
+
+/// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no worker.
+final class RemoteFileHandle: FileHandle {
+    let file: RemoteFile
+    private let place: RemotePlace
+
+    init(_ file: RemoteFile, _ place: RemotePlace) {
+        self.file = file
+        self.place = place
+    }
+
+    var openReply: OpenReply { OpenReply() }
+
+    func read(_ count: Int, at offset: UInt64, _ request: consuming PendingRequest) {
+        unsafe request.answer(upTo: count) { buffer throws(Errno) in
+            try remote { () throws(RemoteError) in try unsafe file.read(into: buffer, at: offset) }
+        }
+    }
+
+    func write(
+        _ data: borrowing WriteData, at offset: UInt64, appending: Bool, by caller: Caller,
+        _ request: consuming PendingRequest
+    ) {
+        do throws(Errno) {
+            let written = try unsafe data.withBytes { bytes throws(Errno) in
+                try remote { () throws(RemoteError) in try unsafe file.write(bytes, at: offset) }
+            }
+            request.answer(written: written)
+        } catch {
+            request.fail(error)
+        }
+    }
+
+    func flush(by caller: Caller, _ request: consuming PendingRequest) {
+        place.answer(request, by: caller) { file.flush(caller: caller, $0) }
+    }
+
+    func sync(dataOnly: Bool, by caller: Caller, _ request: consuming PendingRequest) {
+        place.answer(request, by: caller) { file.sync($0) }
+    }
+
+    func allocate(mode: Int32, offset: UInt64, length: UInt64, by caller: Caller) throws(Errno) {
+        // Plain preallocation is what a spool can promise; the caller of other modes falls back to writing.
+        guard mode & ~1 == 0 else { throw .notSupported }
+        try remote { () throws(RemoteError) in try file.allocate(offset: offset, length: length) }
+    }
+
+    func release() { file.release() }
+}

@@ -1,0 +1,126 @@
+internal import FXRemote
+internal import FXSystem
+internal import SystemPackage
+
+/// What entries of remotes have in common: attributes and status.
+protocol RemoteNode: Node {
+    var place: RemotePlace { get }
+    var id: EntryID { get }
+}
+
+extension RemoteNode {
+    var key: NodeKey { place.key(id) }
+
+    func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
+        try remote { () throws(RemoteError) in place.status(of: try place.tree.entry(id)) }
+    }
+
+    /// Mode and times are kept; the owner is always the mounting user, and asking for another has no effect.
+    func setAttributes(
+        _ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller
+    ) throws(Errno) -> FileStatus {
+        try remote { () throws(RemoteError) in
+            if let size = change.size {
+                if let open = handle as? RemoteFileHandle {
+                    try open.file.truncate(to: size)
+                } else {
+                    try place.tree.truncate(id, to: size, caller: caller)
+                }
+            }
+            if let permissions = change.permissions { try place.tree.setMode(id, permissions) }
+            if change.modified != .keep { try place.tree.setModified(id, change.modified) }
+        }
+        return try status(using: handle)
+    }
+
+    func space() throws(Errno) -> FileSystemSpace {
+        try remote { () throws(RemoteError) in try place.tree.space() }
+    }
+
+    func attribute(_ name: String, by caller: Caller) throws(Errno) -> [UInt8] {
+        guard name.hasPrefix(MappedNode.reservedPrefix) else { throw .noAttribute }
+        let own = String(name.dropFirst(MappedNode.reservedPrefix.count))
+        return try remote { () throws(RemoteError) in Array(try place.tree.attribute(own, of: id).utf8) }
+    }
+
+    func setAttribute(
+        _ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest
+    ) {
+        guard name.hasPrefix(MappedNode.reservedPrefix) else { return request.fail(.notSupported) }
+        let own = String(name.dropFirst(MappedNode.reservedPrefix.count))
+        let text = String(decoding: value, as: UTF8.self)
+        place.answer(request, by: caller) { place.tree.setAttribute(own, to: text, of: id, completion: $0) }
+    }
+}
+
+/// A file of a session.
+final class RemoteFileNode: RemoteNode {
+    let place: RemotePlace
+    let id: EntryID
+
+    init(_ place: RemotePlace, _ id: EntryID) {
+        self.place = place
+        self.id = id
+    }
+
+    func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle {
+        let file = try remote { () throws(RemoteError) in try place.tree.open(id, flags: flags, caller: caller) }
+        return RemoteFileHandle(file, place)
+    }
+}
+
+/// A remote, a session or a directory in one.
+final class RemoteDirectory: RemoteNode, DirectoryNode {
+    let place: RemotePlace
+    let id: EntryID
+
+    init(_ place: RemotePlace, _ id: EntryID) {
+        self.place = place
+        self.id = id
+    }
+
+    func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
+        place.found(try remote { () throws(RemoteError) in try place.tree.lookup(name, in: id) })
+    }
+
+    func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
+        let entries = try remote { () throws(RemoteError) in try self.place.tree.entries(in: self.id) }
+        let listed = entries.map { (name: $0.name, node: place.node(of: $0), status: place.status(of: $0)) }
+        // fsync on a directory waits for everything below it.
+        return VirtualListing(listed, inode: try status(using: nil).inode) { [place, id] caller, request in
+            place.answer(request, by: caller) { place.tree.waitUntilCommitted(below: id, $0) }
+        }
+    }
+
+    func create(_ name: Name, _ flags: OpenFlags, mode: UInt32, by caller: Caller) throws(Errno) -> Created {
+        let made = try remote { () throws(RemoteError) in
+            try self.place.tree.create(
+                name, in: id, mode: mode & ~caller.umask, exclusive: flags.contains(.exclusive), caller: caller)
+        }
+        return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place) }
+    }
+
+    func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {
+        place.found(
+            try remote { () throws(RemoteError) in
+                try place.tree.makeDirectory(name, in: id, mode: mode & ~caller.umask, caller: caller)
+            })
+    }
+
+    func remove(_ name: Name, by caller: Caller) throws(Errno) {
+        try remote { () throws(RemoteError) in try place.tree.remove(name, in: id, caller: caller) }
+    }
+
+    func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) {
+        try remote { () throws(RemoteError) in try place.tree.removeDirectory(name, in: id, caller: caller) }
+    }
+
+    func rename(
+        _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
+    ) throws(Errno) {
+        guard let target = directory as? RemoteDirectory, target.place.index == place.index else { throw .crossDevice }
+        try remote { () throws(RemoteError) in
+            try place.tree.rename(name, in: id, to: newName, in: target.id, mode, caller: caller)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+internal import FXRemote
+internal import FXSystem
+internal import SystemPackage
+
+/// `sessions`: the configured remotes.
+final class SessionsDirectory: DirectoryNode {
+    private let services: TreeServices
+
+    init(_ services: TreeServices) { self.services = services }
+
+    var key: NodeKey { .sessions }
+
+    func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
+        services.directoryStatus(inode: InodeNumbers.sessions)
+    }
+
+    func space() throws(Errno) -> FileSystemSpace { try services.space() }
+
+    func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
+        guard let index = services.transfers.trees.firstIndex(where: { $0.name == name }) else {
+            throw .noSuchFileOrDirectory
+        }
+        let tree = services.transfers.trees[index]
+        let entry = tree.root()
+        let node = RemoteDirectory(RemotePlace(tree: tree, index: index, services: services), entry.id)
+        return Found(node: node, status: node.place.status(of: entry))
+    }
+
+    func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
+        var entries: [(name: Name, node: any Node, status: FileStatus)] = []
+        for tree in services.transfers.trees {
+            let found = try lookup(tree.name, by: caller)
+            entries.append((tree.name, found.node, found.status))
+        }
+        return VirtualListing(entries, inode: InodeNumbers.sessions)
+    }
+}
+
+/// One remote, and its number among the remotes of the mount.
+struct RemotePlace: Sendable {
+    let tree: RemoteTree
+    let index: Int
+    let services: TreeServices
+
+    func key(_ id: EntryID) -> NodeKey {
+        id == .root ? .remote(index: index) : .entry(remote: index, id: id.rawValue)
+    }
+
+    /// The status to show of an entry.
+    func status(of entry: RemoteEntry) -> FileStatus {
+        let inode = entry.id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: entry.id.rawValue)
+        var status = FileStatus.virtual(
+            type: entry.isDirectory ? .directory : .regular, permissions: entry.mode & 0o7777, inode: inode,
+            size: entry.size, owner: services.owner, group: services.group, time: entry.modified)
+        if entry.isDirectory { status.linkCount = 2 + entry.subdirectories }
+        // 128 KiB: what cp and cat read at once.
+        status.blockSize = 128 << 10
+        return status
+    }
+
+    func node(of entry: RemoteEntry) -> any Node {
+        entry.isDirectory ? RemoteDirectory(self, entry.id) : RemoteFileNode(self, entry.id)
+    }
+
+    func found(_ entry: RemoteEntry) -> Found { Found(node: node(of: entry), status: status(of: entry)) }
+
+    /// Answers a request when a wait of the tree ends, or when its caller dies.
+    func answer(
+        _ request: consuming PendingRequest, by caller: Caller,
+        _ begin: (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken
+    ) {
+        let waiting = WaitingRequest(request)
+        let token = begin { result in
+            switch result {
+            case .success: waiting.finish(nil)
+            case .failure(let error): waiting.finish(error.errno)
+            }
+        }
+        let tree = tree
+        waiting.watch(thread: caller.thread) { tree.cancel(token) }
+    }
+}
+
+/// Runs a call of a remote tree; its error becomes the errno of the one table.
+func remote<Value>(_ body: () throws(RemoteError) -> Value) throws(Errno) -> Value {
+    do throws(RemoteError) {
+        return try body()
+    } catch {
+        throw error.errno
+    }
+}

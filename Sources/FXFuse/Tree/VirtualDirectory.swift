@@ -1,0 +1,56 @@
+internal import FXSystem
+internal import SystemPackage
+
+/// A listing made when the directory was opened; positions are indices and stay valid.
+final class VirtualListing: DirectoryHandle {
+    private let entries: [(name: Name, node: any Node, status: FileStatus)]
+    private let inode: UInt64
+    private let syncing: (@Sendable (Caller, consuming PendingRequest) -> Void)?
+
+    init(
+        _ entries: [(name: Name, node: any Node, status: FileStatus)], inode: UInt64,
+        syncing: (@Sendable (Caller, consuming PendingRequest) -> Void)? = nil
+    ) {
+        self.entries = entries
+        self.inode = inode
+        self.syncing = syncing
+    }
+
+    func enumerate(
+        from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool
+    ) throws(Errno) {
+        let dots: [[UInt8]] = [[UInt8(ascii: ".")], [UInt8(ascii: "."), UInt8(ascii: ".")]]
+        var index = Int(clamping: max(offset, 0))
+        while index < dots.count + entries.count {
+            let next = Int64(index + 1)
+            if index < dots.count {
+                let dot = ListedEntry(name: dots[index], inode: inode, type: .directory, nextOffset: next)
+                if !emit(dot) { return }
+            } else {
+                let entry = entries[index - dots.count]
+                let found = withStatus ? Found(node: entry.node, status: entry.status) : nil
+                let listed = ListedEntry(
+                    name: Array(entry.name.bytes), inode: entry.status.inode, type: entry.status.type, nextOffset: next,
+                    found: found)
+                if !emit(listed) { return }
+            }
+            index += 1
+        }
+    }
+
+    func sync(by caller: Caller, _ request: consuming PendingRequest) {
+        guard let syncing else { return request.succeed() }
+        syncing(caller, request)
+    }
+}
+
+extension Name {
+    /// A name that is part of the program.
+    init(constant text: StaticString) {
+        do {
+            try self.init(String(describing: text))
+        } catch {
+            preconditionFailure("not a file name: \(text)")
+        }
+    }
+}

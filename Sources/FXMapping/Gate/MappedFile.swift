@@ -1,0 +1,167 @@
+public import FXSystem
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// An open regular file of a mapped type. Any thread may call.
+public final class MappedFile: Sendable {
+    /// What the handle may do to sealed bytes.
+    enum Access: Sendable {
+        case reading
+        /// Each write is looked at.
+        case guarded
+        /// The bytes are unsealed while this handle is open.
+        case free
+    }
+
+    /// How the kernel may treat the handle.
+    public enum KernelAccess: Sendable {
+        /// It may read and write the backing file by itself.
+        case direct
+        /// Every write must come to us, uncached, so that it can be judged (no shared mmap).
+        case judged
+        /// Ordinary page cache, no passthrough.
+        case cached
+    }
+
+    public let descriptor: OwnedDescriptor
+    public let identity: FileIdentity
+    public let root: MappedRoot
+    public let flags: OpenFlags
+    private let uid: UInt32
+    private let state: Mutex<State>
+
+    private struct State {
+        var access: Access
+        var isReleased = false
+        /// Without O_APPEND, for writes whose caller has cleared that flag (fcntl(2), F_SETFL).
+        var positioned: Positioned?
+    }
+
+    private final class Positioned: Sendable {
+        let descriptor: OwnedDescriptor
+        init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+    }
+
+    init(
+        _ descriptor: consuming OwnedDescriptor, _ status: FileStatus, root: MappedRoot, flags: OpenFlags,
+        access: Access, uid: UInt32
+    ) {
+        self.descriptor = descriptor
+        self.identity = status.identity
+        self.root = root
+        self.flags = flags
+        self.uid = uid
+        self.state = Mutex(State(access: access))
+    }
+
+    /// What passthrough may do without us.
+    ///
+    /// In append-only and write-once types nothing: a mapping made through passthrough outlives close(2), and there a
+    /// sealed byte must never change. In keep-versions `LingeringWriters` watches for such mappings.
+    public var kernelAccess: KernelAccess {
+        let access = state.withLock { $0.access }
+        if access == .guarded { return .judged }
+        switch root.policy {
+        case .appendOnly, .writeOnce: return .cached
+        case .keepVersions, .keepNames, .readOnly: return .direct
+        }
+    }
+
+    /// Lends the descriptor a write of `range` has to go to, when it may.
+    ///
+    /// - Parameters:
+    ///   - appending: the handle has O_APPEND now; the bytes then go to the end, whatever the offset says.
+    ///   - place: for a version that becomes necessary.
+    /// - Throws: EBADF on a handle that is not for writing, EPERM by policy, what the version met.
+    public func withWriteTarget<Result>(
+        at offset: UInt64, appending: Bool, place: Place, by caller: Caller,
+        _ body: (borrowing OwnedDescriptor) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard flags.writes else { throw .badFileDescriptor }
+        if !appending && state.withLock({ $0.access == .guarded }) {
+            let size = try descriptor.status().size.rawValue
+            if offset < size { try admitOverwrite("write", place, caller) }
+        }
+        if appending || !flags.contains(.append) { return try body(descriptor) }
+        return try body(try positioned().descriptor)
+    }
+
+    /// Answers `ftruncate(2)`.
+    public func truncate(to size: ByteCount, place: Place, by caller: Caller) throws(Errno) {
+        try judge(.truncate, "ftruncate", place, caller)
+        try descriptor.truncate(to: size)
+    }
+
+    /// Answers `fallocate(2)`: plain preallocation is harmless, every other mode changes bytes that are there.
+    public func allocate(mode: Int32, offset: UInt64, length: UInt64, place: Place, by caller: Caller) throws(Errno) {
+        guard flags.writes else { throw .badFileDescriptor }
+        // FALLOC_FL_KEEP_SIZE and FALLOC_FL_UNSHARE_RANGE leave all bytes as they are.
+        let harmless: Int32 = 0x01 | 0x40
+        if mode & ~harmless != 0 { try judge(.overwrite, "fallocate", place, caller) }
+        try descriptor.allocate(mode: mode, offset: offset, length: length)
+    }
+
+    /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as promised.
+    public func flush() throws(Errno) {
+        guard flags.writes else { return }
+        if state.withLock({ $0.access == .free }) { root.shared.ledger.flushed(identity) }
+        try descriptor.duplicate().close()
+    }
+
+    /// Ends the handle; its last writer seals the file. Call once.
+    ///
+    /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the handle.
+    public func release(mayBeMapped: Bool, path: @escaping @Sendable () -> RelativePath) {
+        let wasFree = state.withLock { state in
+            let wasFree = state.access == .free && !state.isReleased
+            state.isReleased = true
+            state.positioned = nil
+            return wasFree
+        }
+        guard wasFree else { return }
+        if mayBeMapped && flags.reads && root.policy == .keepVersions {
+            root.shared.lingering.watch(self, path: path)
+        } else {
+            root.shared.ledger.stopWriting(identity)
+        }
+    }
+
+    // MARK: Private
+
+    private func judge(_ change: Change, _ operation: String, _ place: Place, _ caller: Caller) throws(Errno) {
+        guard flags.writes else { throw .invalidArgument }
+        guard state.withLock({ $0.access == .guarded }) else { return }
+        try admit(change, operation, place, caller)
+    }
+
+    private func admitOverwrite(_ operation: String, _ place: Place, _ caller: Caller) throws(Errno) {
+        try admit(.overwrite, operation, place, caller)
+    }
+
+    /// Turns a guarded handle into a free one, once the version is kept.
+    private func admit(_ change: Change, _ operation: String, _ place: Place, _ caller: Caller) throws(Errno) {
+        let status = try descriptor.status()
+        let root = root
+        let access = try root.admit(status, descriptor, place, caller) { root.policy.verdict(on: change, of: $0) }
+        guard access == .free else { return }
+        let isCountedTwice = state.withLock { state in
+            let isCountedTwice = state.access == .free || state.isReleased
+            state.access = .free
+            return isCountedTwice
+        }
+        if isCountedTwice { root.shared.ledger.stopWriting(identity) }
+    }
+
+    private func positioned() throws(Errno) -> Positioned {
+        if let present = state.withLock({ $0.positioned }) { return present }
+        var plain = flags
+        plain.remove([.append, .create, .exclusive, .truncate])
+        let made = Positioned(try descriptor.reopen(plain))
+        return state.withLock { state in
+            if let present = state.positioned { return present }
+            state.positioned = made
+            return made
+        }
+    }
+}

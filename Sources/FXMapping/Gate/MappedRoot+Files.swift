@@ -1,0 +1,130 @@
+public import FXSystem
+internal import Glibc
+public import SystemPackage
+
+/// Opening, creating and truncating: where bytes may start to change.
+extension MappedRoot {
+    /// Answers `open(2)` of an existing regular file.
+    ///
+    /// A sealed file opened for writing has its version made, durably, before this returns, where the policy keeps versions.
+    /// - Throws: EPERM by policy, ESTALE when the name is another file now, what open(2) and the version say.
+    public func open(
+        _ place: Place, in directory: borrowing OwnedDescriptor, expecting identity: FileIdentity, flags: OpenFlags,
+        by caller: Caller
+    ) throws(Errno) -> MappedFile {
+        if !flags.writes && !flags.contains(.truncate) {
+            let descriptor = try directory.open(place.name, flags.forBacking)
+            let status = try descriptor.status()
+            guard status.identity == identity else { throw .staleNFSFileHandle }
+            return MappedFile(descriptor, status, root: self, flags: flags, access: .reading, uid: caller.uid)
+        }
+        try checkWritable("open", place, caller)
+        let descriptor = try directory.open(place.name, flags.forBacking)
+        let status = try descriptor.status()
+        guard status.identity == identity else { throw .staleNFSFileHandle }
+        let wanted = OpenFlagsForWriting(
+            reads: flags.reads, appends: flags.contains(.append), truncates: flags.contains(.truncate))
+        let access = try admit(status, descriptor, place, caller) { policy.verdict(onOpening: wanted, of: $0) }
+        let file = MappedFile(descriptor, status, root: self, flags: flags, access: access, uid: caller.uid)
+        if flags.contains(.truncate) { try file.descriptor.truncate(to: .zero) }
+        return file
+    }
+
+    /// Answers `open(2)` with O_CREAT: the new file is a draft of its creator.
+    ///
+    /// When the name exists meanwhile and O_EXCL is not given, it is opened as `open` does.
+    public func create(
+        _ place: Place, in directory: borrowing OwnedDescriptor, flags: OpenFlags, mode: UInt32, by caller: Caller
+    ) throws(Errno) -> MappedFile {
+        try checkName(place.name)
+        try checkWritable("create", place, caller)
+        let exclusive = flags.contains(.exclusive)
+        // Three rounds: somebody else may create and remove the name between our two looks at it.
+        for _ in 0..<3 {
+            do throws(Errno) {
+                let creating = flags.forBacking.union([.create, .exclusive])
+                let descriptor = try ThreadCredentials.acting(for: caller) { () throws(Errno) -> OwnedDescriptor in
+                    try directory.open(place.name, creating, mode: mode)
+                }
+                let status = try descriptor.status()
+                let temporary = isTemporary(place, exclusive: exclusive, mode: mode)
+                shared.ledger.created(
+                    status, at: place.key, temporary: temporary, by: caller.uid, writers: flags.writes ? 1 : 0)
+                return MappedFile(
+                    descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading, uid: caller.uid)
+            } catch {
+                if error != .fileExists || exclusive { throw error }
+            }
+            guard let present = try directory.statusIfPresent(of: place.name) else { continue }
+            if present.isDirectory { throw .isDirectory }
+            if present.type == .symbolicLink { throw .tooManySymbolicLinkLevels }
+            return try open(place, in: directory, expecting: present.identity, flags: flags, by: caller)
+        }
+        throw .resourceBusy
+    }
+
+    /// Answers `truncate(2)` by name.
+    public func truncate(
+        _ place: Place, in directory: borrowing OwnedDescriptor, expecting identity: FileIdentity, to size: ByteCount,
+        by caller: Caller
+    ) throws(Errno) {
+        try checkWritable("truncate", place, caller)
+        let descriptor = try directory.open(place.name, [.writeOnly, .nonBlocking])
+        let status = try descriptor.status()
+        guard status.identity == identity else { throw .staleNFSFileHandle }
+        let access = try admit(status, descriptor, place, caller) { policy.verdict(on: .truncate, of: $0) }
+        defer { if access == .free { shared.ledger.stopWriting(identity) } }
+        try descriptor.truncate(to: size)
+    }
+
+    /// Asks the policy, makes the version if it wants one, and counts the writer.
+    func admit(
+        _ status: FileStatus, _ descriptor: borrowing OwnedDescriptor, _ place: Place, _ caller: Caller,
+        _ decide: (SealState) -> Verdict
+    ) throws(Errno) -> MappedFile.Access {
+        switch decide(shared.ledger.contentState(of: status, for: caller.uid)) {
+        case .refuse(let error, let rule): throw refuse("write", place, caller, error, rule: rule)
+        case .guardWrites: return .guarded
+        case .allow, .keepVersionFirst, .moveToVersions: break
+        }
+        // The state may have changed since: the ledger decides again and counts in one step.
+        guard case .versionFirst = shared.ledger.startWriting(status, uid: caller.uid) else { return .free }
+        switch decide(.sealed) {
+        case .keepVersionFirst: try keepVersion(of: status, descriptor, place)
+        case .refuse(let error, let rule):
+            shared.ledger.finishVersion(of: status, kept: false)
+            throw refuse("write", place, caller, error, rule: rule)
+        case .allow, .guardWrites, .moveToVersions: shared.ledger.finishVersion(of: status, kept: true)
+        }
+        return .free
+    }
+
+    private func keepVersion(
+        of status: FileStatus, _ descriptor: borrowing OwnedDescriptor, _ place: Place
+    ) throws(Errno) {
+        do throws(Errno) {
+            let path = place.path()
+            // Its content may have changed between the look and the count: what is kept must be what is there now.
+            let present = try descriptor.status()
+            if !versions.hasCurrentCopy(status: present, path: path) {
+                let source = try descriptor.reopen(.readOnly)
+                try versions.keepCopy(of: source, status: present, path: path)
+            }
+        } catch {
+            shared.ledger.finishVersion(of: status, kept: false)
+            throw error
+        }
+        shared.ledger.finishVersion(of: status, kept: true)
+    }
+}
+
+extension OpenFlags {
+    /// The flags for the backing file: creating and truncating are ours to do, direct I/O and access times the kernel's,
+    /// and a FIFO put at the name meanwhile must not block us.
+    var forBacking: OpenFlags {
+        let ours = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | OpenFlags.direct.rawValue
+        // O_NOATIME needs ownership; the kernel has already applied it to the caller's view.
+        let noAccessTime: Int32 = 0o1000000
+        return OpenFlags(rawValue: rawValue & ~(ours | noAccessTime)).union(.nonBlocking)
+    }
+}
