@@ -89,7 +89,7 @@ struct MountCommand: RunnableCommand {
         try plan.check(registry, environment: context.surroundings.environment)
         // The mount must not keep another file system busy.
         if readiness.isDaemon { _ = unsafe chdir("/") }
-        let mount = try MountAssembly.make(plan, registry: registry, verbose: common.verbose)
+        let mount = try MountAssembly.make(plan, registry: registry, printer: context.printer)
         let printer = context.printer
         let run = MountRun(
             mount, notifier: ServiceNotifier(environment: context.surroundings.environment), log: { printer.warn($0) })
