@@ -80,6 +80,13 @@ let package = Package(
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "FXRemoteTests",
+            dependencies: [
+                "FXRemote", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
