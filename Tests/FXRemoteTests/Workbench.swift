@@ -11,12 +11,21 @@ final class Workbench: Sendable {
 
     init() throws {
         var template = Array(((unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp") + "/fxremote-XXXXXX").utf8CString)
-        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress) }
-        try #require(unsafe made != nil)
+        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress.unsafelyUnwrapped) != nil }
+        try #require(made)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        isOwner = true
     }
 
-    deinit { run("rm", "-rf", path) }
+    private let isOwner: Bool
+
+    /// A state directory that belongs to another bench.
+    init(at path: String) {
+        self.path = path
+        isOwner = false
+    }
+
+    deinit { if isOwner { run("rm", "-rf", path) } }
 
     /// A copy of the state directory, hard links kept, as a crash would leave it.
     func snapshot(to target: String) { run("cp", "-a", path + "/.", target) }
@@ -62,7 +71,7 @@ final class Workbench: Sendable {
 func run(_ arguments: String...) {
     var pid = pid_t()
     var pointers: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { unsafe pointers.forEach { unsafe free($0) } }
     unsafe posix_spawnp(&pid, arguments[0], nil, nil, &pointers, environ)
     waitpid(pid, nil, 0)
 }
@@ -126,6 +135,16 @@ func waiting(_ call: (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -
     }
     let result = outcome.wait(until: .after(.seconds(20))) { $0 }
     try (try #require(result, "no completion")).get()
+}
+
+/// Looks again and again for at most ten seconds.
+func eventually(_ condition: () -> Bool) -> Bool {
+    let deadline = ContinuousDeadline.after(.seconds(10))
+    while !condition() {
+        if deadline.hasPassed { return false }
+        sched_yield()
+    }
+    return true
 }
 
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {

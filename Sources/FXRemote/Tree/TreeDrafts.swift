@@ -162,10 +162,22 @@ extension RemoteTree {
     /// Seals the draft of a file, if it has one, and hands it to the engine.
     /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
-        guard let draft = state.withLock({ $0.index[id]?.draft }) else { return sealed(.success(nil)) }
+        // Counted as under way from here on, so that whoever waits for the session waits for this.
+        let draft: Revision? = state.withLock { state in
+            guard let draft = state.index[id]?.draft else { return nil }
+            state.setSealing(id, true)
+            return draft
+        }
+        guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
-            if try !draft.prepareSeal() { return sealed(.success(nil)) }
-        } catch { return sealed(.failure(error)) }
+            if try !draft.prepareSeal() {
+                endSealing(id)
+                return sealed(.success(nil))
+            }
+        } catch {
+            endSealing(id)
+            return sealed(.failure(error))
+        }
         let now = services.clock.now()
         let isKept: Bool = state.withLock { state in
             guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
@@ -177,6 +189,7 @@ extension RemoteTree {
         // Removed by its owner while it was being closed.
         if !isKept {
             draft.abandonSeal()
+            endSealing(id)
             sealed(.success(nil))
         }
     }
@@ -188,6 +201,7 @@ extension RemoteTree {
         switch result {
         case .failure(let error):
             draft.abandonSeal()
+            endSealing(id)
             state.withLock { state in
                 // The seal's row may still be written later; this one follows it.
                 guard let node = state.index[id] else { return }
@@ -197,13 +211,22 @@ extension RemoteTree {
         case .success:
             let path = state.withLock { state in
                 draft.finishSeal(at: time)
-                state.reclassify(id)
+                state.setSealing(id, false)
                 return state.index.path(of: id)
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
             sealed(.success(draft))
             services.engine.submit(.upload(self, id))
         }
+    }
+
+    /// Nothing came of a seal: whoever waited for it alone is told.
+    private func endSealing(_ id: EntryID) {
+        let woken = state.withLock { state in
+            state.setSealing(id, false)
+            return state.takeSettledWaits(of: nil, below: id)
+        }
+        answer(woken)
     }
 
     /// Seals a draft nobody has open for writing, unless its name looks temporary.

@@ -21,6 +21,8 @@ struct Node: Sendable {
     var isTemporary = false
     /// The engine works on it; its path must not change.
     var isSending = false
+    /// Its draft is on the way into the journal.
+    var isSealing = false
     /// A rename works on it; the engine must wait.
     var isHeld = false
     /// Somebody makes a draft of it; others wait for that one.

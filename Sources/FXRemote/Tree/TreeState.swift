@@ -5,7 +5,7 @@ internal import Synchronization
 struct TreeState: Sendable {
     var index: TreeIndex
     var isDraining = false
-    /// Files with a sealed content that is not on the remote yet.
+    /// Files with a sealed content that is not on the remote yet, or one that is being sealed.
     var active: Set<EntryID> = []
     /// Files with a content the remote refused for good.
     var failed: Set<EntryID> = []
@@ -60,10 +60,16 @@ struct TreeState: Sendable {
 
     func hasActive(below id: EntryID) -> Bool { active.contains { index.isWithin($0, id) } }
 
+    mutating func setSealing(_ id: EntryID, _ isSealing: Bool) {
+        index.update(id) { $0.isSealing = isSealing }
+        reclassify(id)
+    }
+
     /// Brings `active` and `failed` up to date with a file.
     mutating func reclassify(_ id: EntryID) {
         let phases = index[id]?.revisions.map(\.phase) ?? []
-        if phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
+        let isSealing = index[id]?.isSealing ?? false
+        if isSealing || phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
         if phases.contains(.failed) { failed.insert(id) } else { failed.remove(id) }
     }
 }

@@ -154,7 +154,7 @@ extension RemoteTree {
     @discardableResult
     public func cancel(_ token: WaitToken) -> Bool { waits.cancel(token) }
 
-    private func answer(_ woken: [(WaitToken, Result<Void, RemoteError>)]) {
+    func answer(_ woken: [(WaitToken, Result<Void, RemoteError>)]) {
         for (token, result) in woken { waits.finish(token, result) }
     }
 }
@@ -162,10 +162,10 @@ extension RemoteTree {
 extension TreeState {
     /// Takes out the waits that are over now that a revision is settled.
     mutating func takeSettledWaits(
-        of revision: RevisionID, below id: EntryID, error: RemoteError? = nil
+        of revision: RevisionID?, below id: EntryID, error: RemoteError? = nil
     ) -> [(WaitToken, Result<Void, RemoteError>)] {
         let result: Result<Void, RemoteError> = error.map { .failure($0) } ?? .success(())
-        var woken = (revisionWaits.removeValue(forKey: revision) ?? []).map { ($0, result) }
+        var woken = (revision.flatMap { revisionWaits.removeValue(forKey: $0) } ?? []).map { ($0, result) }
         var remaining: [(entry: EntryID, token: WaitToken)] = []
         for wait in belowWaits {
             if !index.isWithin(id, wait.entry) || hasActive(below: wait.entry) {
