@@ -59,6 +59,16 @@ extension RemoteTree {
         }
     }
 
+    /// Contents that are not on the remote, the newest of a file first.
+    func pendingContents() -> [(RelativePath, Revision)] {
+        state.withLock { state in
+            state.index.files(below: .root).flatMap { node in
+                let path = RelativePath([name] + state.index.path(of: node.id).components)
+                return node.revisions.reversed().map { (path, $0) }
+            }
+        }
+    }
+
     func counts() -> [FileState: Int] {
         state.withLock { state in
             var counts: [FileState: Int] = [:]

@@ -179,19 +179,19 @@ extension RemoteTree {
             return sealed(.failure(error))
         }
         let now = services.clock.now()
-        let isKept: Bool = state.withLock { state in
+        let isKept: Bool? = state.withLock { state in
+            if state.isStopped { return nil }
             guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
             services.journal.enqueue([
                 .put(node.row(remote: name)), .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
             ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
             return true
         }
-        // Removed by its owner while it was being closed.
-        if !isKept {
-            draft.abandonSeal()
-            endSealing(id)
-            sealed(.success(nil))
-        }
+        guard isKept != true else { return }
+        draft.abandonSeal()
+        endSealing(id)
+        // Removed by its owner while it was being closed, or closed when the service had already ended.
+        sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
 
     private func finishSeal(

@@ -106,7 +106,8 @@ extension RemoteTree {
         }
         if isDone { return waits.finish(token, .success(())) }
         try backend.abort(session)
-        state.withLock { state in
+        try state.withLock { state throws(RemoteError) in
+            if state.isStopped { throw RemoteError.draining }
             state.index.update(id) { $0.session = .aborted }
             guard let node = state.index[id] else { return }
             services.journal.enqueue([.put(node.row(remote: name))]) { [waits] in waits.finish(token, $0) }

@@ -5,6 +5,8 @@ internal import Synchronization
 struct TreeState: Sendable {
     var index: TreeIndex
     var isDraining = false
+    /// The journal takes nothing more.
+    var isStopped = false
     /// Files with a sealed content that is not on the remote yet, or one that is being sealed.
     var active: Set<EntryID> = []
     /// Files with a content the remote refused for good.
