@@ -30,6 +30,7 @@ extension RemoteTree {
             try state.withLock { state throws(RemoteError) in
                 _ = try state.checkChange(in: parent)
                 if state.index.child(name, of: parent) != nil { throw .exists }
+                if state.isPromised(name, in: parent) { throw .busy }
                 var node = Node(
                     id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid, modified: now, created: now)
                 node.revisions = [revision]
@@ -105,7 +106,7 @@ extension RemoteTree {
             do throws(RemoteError) {
                 let node = try state.checkChange(of: id)
                 if let draft = node.draft { return .use(draft) }
-                if node.isDrafting { return nil }
+                if node.isDrafting || node.isHeld { return nil }
                 state.index.update(id) { $0.isDrafting = true }
                 return .make(state.index.path(of: id), node.revisions.last, node.committed)
             } catch { return .refuse(error) }

@@ -37,7 +37,7 @@ struct Node: Sendable {
 
     /// True when nothing the service may have heard of is under way, so that the path may change.
     var isSettled: Bool {
-        if isSending || isHeld { return false }
+        if isSending || isHeld || isDrafting || isSealing { return false }
         return revisions.allSatisfy {
             let standing = $0.standing
             return standing.phase == .draft || standing.phase == .failed || !standing.isKnownToService

@@ -15,6 +15,9 @@ struct TreeState: Sendable {
     var belowWaits: [(entry: EntryID, token: WaitToken)] = []
     var completionWaits: [EntryID: [WaitToken]] = [:]
 
+    /// Names a rename is about to give.
+    var promisedNames: [EntryID: Set<Name>] = [:]
+
     init(index: TreeIndex) { self.index = index }
 
     func entry(_ id: EntryID) -> RemoteEntry? {
@@ -65,6 +68,17 @@ struct TreeState: Sendable {
     mutating func setSealing(_ id: EntryID, _ isSealing: Bool) {
         index.update(id) { $0.isSealing = isSealing }
         reclassify(id)
+    }
+
+    func isPromised(_ name: Name, in parent: EntryID) -> Bool { promisedNames[parent]?.contains(name) ?? false }
+
+    mutating func setPromised(_ name: Name, in parent: EntryID, _ isPromised: Bool) {
+        if isPromised {
+            promisedNames[parent, default: []].insert(name)
+        } else {
+            promisedNames[parent]?.remove(name)
+            if promisedNames[parent]?.isEmpty ?? false { promisedNames[parent] = nil }
+        }
     }
 
     /// Brings `active` and `failed` up to date with a file.

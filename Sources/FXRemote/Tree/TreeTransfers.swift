@@ -72,6 +72,8 @@ extension RemoteTree {
             }
             return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded)
         }
+        // Handles may keep the revision; its blocks are to be free again.
+        revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }
         record("committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
         // It was touched while it was under way.
