@@ -25,6 +25,9 @@ extension TransferService {
     /// Everything that is not on its remote, in path order: drafts, queued, uploading and failed files.
     public func transfers() -> [TransferRecord] { trees.flatMap { $0.transfers() } }
 
+    /// What `.fxmount/transfers.jsonl` holds: one object a line.
+    public var transfersJSONLines: String { transfers().map { $0.json.text + "\n" }.joined() }
+
     /// What `.fxmount/status.json` says of remotes.
     public var statusJSON: JSONValue { .array(trees.map(\.statusJSON)) }
 

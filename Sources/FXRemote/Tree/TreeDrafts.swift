@@ -253,6 +253,7 @@ extension RemoteTree {
             _ = try state.checkChange(in: parent)
             guard let node = state.index.child(name, of: parent) else { throw .noSuchEntry }
             if node.kind != .file { throw .isDirectory }
+            if node.isHeld { throw .busy }
             if !node.isNeverSealed || node.owner != caller.uid || node.isDrafting { throw .protected }
             // From here on it cannot be sealed; a seal under way wins.
             for draft in node.revisions where !draft.discard() { throw .protected }
