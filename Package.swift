@@ -10,6 +10,12 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// Tests may touch raw memory without saying so; everything else holds for them too.
+let testing: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
 let package = Package(
     name: "fxmount",
     products: [
@@ -80,6 +86,21 @@ let package = Package(
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: strict),
+        // One module each, through its public and internal API.
+        .testTarget(
+            name: "FXMappingTests",
+            dependencies: [
+                "FXMapping", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: testing),
+        .testTarget(
+            name: "FXRemoteTests",
+            dependencies: [
+                "FXRemote", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: testing),
         .testTarget(
             name: "fxmountTests",
             dependencies: [
@@ -87,7 +108,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strict),
+            swiftSettings: testing),
 
         // The system calls of the black-box tests, each answering its result or minus errno.
         .target(name: "CSyscalls", path: "Tests/CSyscalls"),
@@ -97,14 +118,7 @@ let package = Package(
         .testTarget(
             name: "MountTests",
             dependencies: ["CSyscalls", "FXSystem", "fxmount", "stress-worker"],
-            swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
-        .testTarget(
-            name: "FXMappingTests",
-            dependencies: [
-                "FXMapping", "FXSystem",
-                .product(name: "SystemPackage", package: "swift-system"),
-            ],
-            swiftSettings: strict),
+            swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6]
 )

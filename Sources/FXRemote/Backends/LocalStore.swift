@@ -12,8 +12,8 @@ internal import SystemPackage
 /// STORE/.replaced/<path>/@<upload>          content that a newer one took the place of
 /// ```
 ///
-/// No call here deletes anything: content moves from `.staging` into place by `renameat2`, and what it replaces has
-/// got a second name under `.replaced`, durably, before. A file carries the id of its upload in an extended attribute, so
+/// No call here deletes or overwrites anything: every `renameat2` is NOREPLACE or EXCHANGE, so whatever happens at the
+/// same time, what was under a name is under another one afterwards. A file carries the id of its upload in an extended attribute, so
 /// that after a crash `standing(of:)` knows it again; without attributes size and SHA-256 tell.
 public final class LocalStore: Backend {
     public let facts: BackendFacts
@@ -91,6 +91,7 @@ public final class LocalStore: Backend {
     public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         guard let name = upload.path.name else { throw .invalidArgument }
         if let held = try file(name, at: upload.path), try perform({ () throws(Errno) in try holds(held.descriptor, upload) }) {
+            try perform { () throws(Errno) in try keepReplaced(upload) }
             return .committed(CommittedFile(remoteID: upload.path.description, size: upload.size))
         }
         let staged = try perform { () throws(Errno) in try status(of: try stagingName(upload), in: staging) }
@@ -164,6 +165,13 @@ public final class LocalStore: Backend {
         return try publish(upload, try perform { () throws(Errno) in try stagingName(upload) })
     }
 
+    /// What the exchange left in the staging place is the old content: it goes to `.replaced`.
+    private func keepReplaced(_ upload: Upload) throws(Errno) {
+        let staged = try stagingName(upload)
+        if try status(of: staged, in: staging) == nil { return }
+        try moveAside(staged, in: staging, path: upload.path, as: upload.id)
+    }
+
     /// Moves a whole, verified, durable file into its place.
     private func publish(_ upload: Upload, _ staged: Name) throws(RemoteError) -> CommittedFile {
         guard let name = upload.path.name else { throw .invalidArgument }
@@ -175,11 +183,12 @@ public final class LocalStore: Backend {
             let target = try directory(upload.path.parent)
             do throws(Errno) { try staging.rename(staged, to: name, in: target, .noReplace) } catch {
                 if error != .fileExists { throw error }
-                try keepAside(name, in: target, path: upload.path, as: upload.id)
-                try staging.rename(staged, to: name, in: target)
+                if try target.status(of: name).isDirectory { throw .isDirectory }
+                try staging.rename(staged, to: name, in: target, .exchange)
             }
             try file.sync()
             try target.sync()
+            try keepReplaced(upload)
             try makeDurable(upload.path.parent)
         }
         return CommittedFile(remoteID: upload.path.description, size: upload.size)
@@ -198,8 +207,10 @@ extension LocalStore {
             if try status(of: name, in: source) == nil, try status(of: newName, in: target) != nil { return }
             do throws(Errno) { try source.rename(name, to: newName, in: target, .noReplace) } catch {
                 if error != .fileExists { throw error }
-                try keepAside(newName, in: target, path: newPath, as: aside)
-                try source.rename(name, to: newName, in: target)
+                if try target.status(of: newName).isDirectory { throw .isDirectory }
+                // Both contents are committed; a crash in between leaves the old name, and the rename is done again.
+                try moveAside(newName, in: target, path: newPath, as: aside)
+                try source.rename(name, to: newName, in: target, .noReplace)
             }
             try target.sync()
             try source.sync()
@@ -238,19 +249,11 @@ extension LocalStore {
 
     // MARK: - Directories
 
-    /// Gives what is about to be replaced a second name under `.replaced`, durably.
-    func keepAside(_ name: Name, in directory: borrowing OwnedDescriptor, path: RelativePath, as id: UploadID) throws(Errno) {
-        if try directory.status(of: name).isDirectory { throw .isDirectory }
+    /// Moves what is replaced to `.replaced/<path>/@<upload>`, never over anything.
+    func moveAside(_ name: Name, in directory: borrowing OwnedDescriptor, path: RelativePath, as id: UploadID) throws(Errno) {
         var place = try replaced.reopenDirectory()
-        for component in path.components {
-            let next = try place.openOrMakeDirectory(component, mode: 0o700)
-            try place.sync()
-            place = next
-        }
-        do throws(Errno) { try directory.link(name, to: try reserved("@" + id.text), in: place) } catch {
-            // From an attempt that a crash ended between the link and the rename.
-            if error != .fileExists { throw error }
-        }
+        for component in path.components { place = try place.openOrMakeDirectory(component, mode: 0o700) }
+        try directory.rename(name, to: try reserved("@" + id.text), in: place, .noReplace)
         try place.sync()
     }
 

@@ -26,8 +26,18 @@ struct Recovery {
                 try restore(row, revisions.removeValue(forKey: row.id) ?? [], in: tree, &changes, &known)
             }
         }
-        // Files of remotes that are not configured now keep what they have.
-        for row in contents.revisions where revisions[row.entry] != nil { if let name = row.spoolName { known.insert(name) } }
+        let entries = Set(contents.entries.map(\.id))
+        for row in revisions.values.joined() {
+            guard let name = row.spoolName else { throw .journal(.damaged) }
+            if entries.contains(row.entry) {
+                // Of a remote that is not configured now: it keeps what it has.
+                known.insert(name)
+            } else {
+                // Its file was replaced by a rename that a crash interrupted; what was not committed counts as a stray.
+                if row.state == .committed { try services.spool.remove(name, because: .committed) }
+                changes.append(.dropRevision(row.id))
+            }
+        }
         try recoverStrays(known)
         try services.journal.commitDirectly(changes)
     }

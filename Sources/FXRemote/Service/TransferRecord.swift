@@ -25,6 +25,9 @@ extension TransferService {
     /// Everything that is not on its remote, in path order: drafts, queued, uploading and failed files.
     public func transfers() -> [TransferRecord] { trees.flatMap { $0.transfers() } }
 
+    /// What `.fxmount/transfers.jsonl` holds: one object a line.
+    public var transfersJSONLines: String { transfers().map { $0.json.text + "\n" }.joined() }
+
     /// What `.fxmount/status.json` says of remotes.
     public var statusJSON: JSONValue { .array(trees.map(\.statusJSON)) }
 
@@ -56,6 +59,16 @@ extension RemoteTree {
             TransferRecord(
                 path: path, state: standing.phase, size: standing.size, acknowledged: standing.acknowledged,
                 attempts: standing.attempts, error: standing.errorText, sha256: standing.sha256?.text, sealed: standing.sealed)
+        }
+    }
+
+    /// Contents that are not on the remote, the newest of a file first.
+    func pendingContents() -> [(RelativePath, Revision)] {
+        state.withLock { state in
+            state.index.files(below: .root).flatMap { node in
+                let path = RelativePath([name] + state.index.path(of: node.id).components)
+                return node.revisions.reversed().map { (path, $0) }
+            }
         }
     }
 

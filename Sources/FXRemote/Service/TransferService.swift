@@ -71,7 +71,15 @@ public final class TransferService: Sendable {
     public func stop() {
         services.engine.stop()
         services.digests.stop()
+        for tree in trees {
+            tree.state.withLock { state in
+                state.isDraining = true
+                state.isStopped = true
+            }
+        }
         services.journal.stop()
+        // What they wait for is sealed and goes on at the next start; the calls must not hang.
+        for tree in trees { tree.waits.finishAll(.failure(.interrupted)) }
     }
 
     // MARK: - Second tries
@@ -85,6 +93,45 @@ public final class TransferService: Sendable {
         services.engine.hurry()
         return count
     }
+}
+
+extension TransferService {
+    /// Copies what did not reach its remote out of the spool: failed, queued and draft files at or below a path that
+    /// starts with the remote's name. The spool keeps its bytes.
+    /// - Parameter destination: an absolute, existing directory; a file that exists there ends the export with `.exists`.
+    /// - Returns: the exported paths, below the destination as they are on the mount.
+    public func export(_ prefix: RelativePath, to destination: String) throws(RemoteError) -> [RelativePath] {
+        var exported: [RelativePath] = []
+        for tree in trees {
+            for (path, revision) in tree.pendingContents() where path.isWithin(prefix) {
+                // Only the newest content has the name; older ones are on their way to be replaced.
+                if exported.contains(path) { continue }
+                try export(revision, as: path, to: destination)
+                exported.append(path)
+            }
+        }
+        return exported
+    }
+
+    private func export(_ revision: Revision, as path: RelativePath, to destination: String) throws(RemoteError) {
+        guard let name = path.name else { throw .invalidArgument }
+        let content = try revision.content()
+        do throws(Errno) {
+            var directory = try OwnedDescriptor.open(absolute: destination, .directory)
+            for component in path.parent.components { directory = try directory.openOrMakeDirectory(component, mode: 0o755) }
+            let target = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
+            _ = try target.copyContent(from: content.descriptor)
+            // The spool file may have reserved blocks past its end, never bytes.
+            try target.truncate(to: revision.size)
+            try target.sync()
+        } catch {
+            if error == .fileExists { throw .exists }
+            throw .local(error, during: .recovery)
+        }
+    }
+
+    /// Files that were not sealed when an earlier run ended, as paths below `recovered/`; `doctor` lists them.
+    public func recoveredFiles() throws(RemoteError) -> [RelativePath] { try services.spool.recoveredFiles() }
 }
 
 /// What a drain could not finish.

@@ -95,6 +95,22 @@ final class Spool: Sendable {
         } catch { throw .local(error, during: .recovery) }
     }
 
+    func recoveredFiles() throws(RemoteError) -> [RelativePath] {
+        do throws(Errno) {
+            var found: [RelativePath] = []
+            // A list and not a recursion: what lies there may be deep.
+            var waiting = [RelativePath()]
+            while let path = waiting.popLast() {
+                let directory = try recovered.openBeneath(path, .directory)
+                for name in try directory.entryNames() {
+                    let next = path.appending(name)
+                    if try directory.status(of: name).isDirectory { waiting.append(next) } else { found.append(next) }
+                }
+            }
+            return found.sorted()
+        } catch { throw .local(error, during: .recovery) }
+    }
+
     func space() throws(RemoteError) -> FileSystemSpace {
         do throws(Errno) { return try directory.space() } catch { throw .local(error, during: .spool) }
     }

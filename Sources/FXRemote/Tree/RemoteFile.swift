@@ -161,7 +161,8 @@ public final class RemoteFile: Sendable {
                 tree.waits.finish(token, .success(()))
                 return token
             }
-            let isKept: Bool = tree.state.withLock { state in
+            let isKept: Bool = try tree.state.withLock { state throws(RemoteError) in
+                if state.isStopped { throw RemoteError.draining }
                 guard let node = state.index[entry] else { return false }
                 tree.services.journal.enqueue([
                     .put(node.row(remote: tree.name)), .putRevision(draft.row(entry: entry, modified: node.modified)),

@@ -98,6 +98,7 @@ public final class RemoteTree: Sendable {
         let entry = try state.withLock { state throws(RemoteError) in
             _ = try state.checkChange(in: parent)
             if state.index.child(name, of: parent) != nil { throw RemoteError.exists }
+            if state.isPromised(name, in: parent) { throw RemoteError.busy }
             let isSession = parent == .root
             let node = Node(
                 id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,

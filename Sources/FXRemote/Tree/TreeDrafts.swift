@@ -30,6 +30,7 @@ extension RemoteTree {
             try state.withLock { state throws(RemoteError) in
                 _ = try state.checkChange(in: parent)
                 if state.index.child(name, of: parent) != nil { throw .exists }
+                if state.isPromised(name, in: parent) { throw .busy }
                 var node = Node(
                     id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid, modified: now, created: now)
                 node.revisions = [revision]
@@ -105,7 +106,7 @@ extension RemoteTree {
             do throws(RemoteError) {
                 let node = try state.checkChange(of: id)
                 if let draft = node.draft { return .use(draft) }
-                if node.isDrafting { return nil }
+                if node.isDrafting || node.isHeld { return nil }
                 state.index.update(id) { $0.isDrafting = true }
                 return .make(state.index.path(of: id), node.revisions.last, node.committed)
             } catch { return .refuse(error) }
@@ -162,23 +163,36 @@ extension RemoteTree {
     /// Seals the draft of a file, if it has one, and hands it to the engine.
     /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
-        guard let draft = state.withLock({ $0.index[id]?.draft }) else { return sealed(.success(nil)) }
+        // Counted as under way from here on, so that whoever waits for the session waits for this.
+        let draft: Revision? = state.withLock { state in
+            guard let draft = state.index[id]?.draft else { return nil }
+            state.setSealing(id, true)
+            return draft
+        }
+        guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
-            if try !draft.prepareSeal() { return sealed(.success(nil)) }
-        } catch { return sealed(.failure(error)) }
+            if try !draft.prepareSeal() {
+                endSealing(id)
+                return sealed(.success(nil))
+            }
+        } catch {
+            endSealing(id)
+            return sealed(.failure(error))
+        }
         let now = services.clock.now()
-        let isKept: Bool = state.withLock { state in
+        let isKept: Bool? = state.withLock { state in
+            if state.isStopped { return nil }
             guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
             services.journal.enqueue([
                 .put(node.row(remote: name)), .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
             ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
             return true
         }
-        // Removed by its owner while it was being closed.
-        if !isKept {
-            draft.abandonSeal()
-            sealed(.success(nil))
-        }
+        guard isKept != true else { return }
+        draft.abandonSeal()
+        endSealing(id)
+        // Removed by its owner while it was being closed, or closed when the service had already ended.
+        sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
 
     private func finishSeal(
@@ -188,6 +202,7 @@ extension RemoteTree {
         switch result {
         case .failure(let error):
             draft.abandonSeal()
+            endSealing(id)
             state.withLock { state in
                 // The seal's row may still be written later; this one follows it.
                 guard let node = state.index[id] else { return }
@@ -197,13 +212,22 @@ extension RemoteTree {
         case .success:
             let path = state.withLock { state in
                 draft.finishSeal(at: time)
-                state.reclassify(id)
+                state.setSealing(id, false)
                 return state.index.path(of: id)
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
             sealed(.success(draft))
             services.engine.submit(.upload(self, id))
         }
+    }
+
+    /// Nothing came of a seal: whoever waited for it alone is told.
+    private func endSealing(_ id: EntryID) {
+        let woken = state.withLock { state in
+            state.setSealing(id, false)
+            return state.takeSettledWaits(of: nil, below: id)
+        }
+        answer(woken)
     }
 
     /// Seals a draft nobody has open for writing, unless its name looks temporary.
@@ -229,6 +253,7 @@ extension RemoteTree {
             _ = try state.checkChange(in: parent)
             guard let node = state.index.child(name, of: parent) else { throw .noSuchEntry }
             if node.kind != .file { throw .isDirectory }
+            if node.isHeld { throw .busy }
             if !node.isNeverSealed || node.owner != caller.uid || node.isDrafting { throw .protected }
             // From here on it cannot be sealed; a seal under way wins.
             for draft in node.revisions where !draft.discard() { throw .protected }

@@ -21,6 +21,8 @@ struct Node: Sendable {
     var isTemporary = false
     /// The engine works on it; its path must not change.
     var isSending = false
+    /// Its draft is on the way into the journal.
+    var isSealing = false
     /// A rename works on it; the engine must wait.
     var isHeld = false
     /// Somebody makes a draft of it; others wait for that one.
@@ -35,7 +37,7 @@ struct Node: Sendable {
 
     /// True when nothing the service may have heard of is under way, so that the path may change.
     var isSettled: Bool {
-        if isSending || isHeld { return false }
+        if isSending || isHeld || isDrafting || isSealing { return false }
         return revisions.allSatisfy {
             let standing = $0.standing
             return standing.phase == .draft || standing.phase == .failed || !standing.isKnownToService

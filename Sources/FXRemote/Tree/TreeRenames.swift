@@ -27,7 +27,7 @@ extension RemoteTree {
             do throws(RemoteError) {
                 if plan.movesOnStore { try moveOnStore(plan, to: newParent, as: newName) }
             } catch {
-                release(plan)
+                release(plan, newParent, newName)
                 throw error
             }
             finishMove(plan, to: newParent, as: newName)
@@ -58,7 +58,9 @@ extension RemoteTree {
                 // What the service may have heard of under the old name must be settled first.
                 let touched = state.index.files(below: plan.source.id) + [plan.target].compactMap { $0 }
                 if !touched.allSatisfy(\.isSettled) { return nil }
+                if state.isPromised(newName, in: newParent) || state.isPromised(name, in: parent) { return nil }
                 for node in touched { state.index.update(node.id) { $0.isHeld = true } }
+                state.setPromised(newName, in: newParent, true)
                 return .success(plan)
             } catch { return .failure(error) }
         }
@@ -96,7 +98,6 @@ extension RemoteTree {
         if source.kind != .file { throw .notDirectory }
         // A draft goes with its name; only its owner may let it go.
         if target.draft != nil, target.owner != caller.uid { throw .protected }
-        if target.isDrafting { throw .busy }
     }
 
     /// Intent first, durably; then the store; so that a crash in between is finished at the next start.
@@ -117,8 +118,9 @@ extension RemoteTree {
         }
     }
 
-    private func release(_ plan: Plan) {
+    private func release(_ plan: Plan, _ newParent: EntryID, _ newName: Name) {
         state.withLock { state in
+            state.setPromised(newName, in: newParent, false)
             let held = state.index.files(below: plan.source.id) + [plan.target].compactMap { $0 }
             for node in held { state.index.update(node.id) { $0.isHeld = false } }
         }
@@ -130,9 +132,11 @@ extension RemoteTree {
         let id = plan.source.id
         let now = services.clock.now()
         let (dropped, files) = state.withLock { state in
+            state.setPromised(newName, in: newParent, false)
             var changes: [JournalChange] = []
             var dropped: [Revision] = []
             if let target = plan.target.flatMap({ state.index.remove($0.id) }) {
+                state.belowWaits = state.belowWaits.map { $0.entry == target.id ? (id, $0.token) : $0 }
                 state.active.remove(target.id)
                 state.failed.remove(target.id)
                 dropped = target.revisions.filter { $0.phase == .draft && $0.discard() }

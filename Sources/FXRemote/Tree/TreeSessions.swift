@@ -19,6 +19,7 @@ extension RemoteTree {
     }
 
     private func complete(_ id: EntryID, _ token: WaitToken) throws(RemoteError) {
+        waitForClosing(below: id)
         let isDone = try state.withLock { state throws(RemoteError) in
             guard let node = state.index[id], let session = node.session else { throw .invalidArgument }
             if state.isDraining { throw .draining }
@@ -40,6 +41,17 @@ extension RemoteTree {
         if isDone { return waits.finish(token, .success(())) }
         continueCompletion(of: id)
     }
+
+    /// The kernel tells of a last close after close(2) returned: a file that was just closed is given the time.
+    private func waitForClosing(below id: EntryID) {
+        _ = state.wait(until: .after(RemoteTree.closingPatience)) { state in
+            let files = state.index.files(below: id)
+            let isClosing = files.contains { $0.draft != nil && !$0.isTemporary && !$0.isSealing }
+            return !isClosing || files.contains { $0.failed != nil || $0.draft != nil && $0.isTemporary } ? true : nil
+        }
+    }
+
+    private static let closingPatience: Duration = .milliseconds(500)
 
     /// Waits for what is sealed, then lets the engine finish; also after a restart.
     func continueCompletion(of id: EntryID) {
@@ -94,7 +106,8 @@ extension RemoteTree {
         }
         if isDone { return waits.finish(token, .success(())) }
         try backend.abort(session)
-        state.withLock { state in
+        try state.withLock { state throws(RemoteError) in
+            if state.isStopped { throw RemoteError.draining }
             state.index.update(id) { $0.session = .aborted }
             guard let node = state.index[id] else { return }
             services.journal.enqueue([.put(node.row(remote: name))]) { [waits] in waits.finish(token, $0) }
@@ -106,7 +119,7 @@ extension RemoteTree {
 extension TreeState {
     /// What stands in the way of completing a session: drafts and files the remote refused.
     func obstacles(in session: EntryID) -> [RelativePath] {
-        index.files(below: session).filter { $0.draft != nil || $0.failed != nil }.map { index.path(of: $0.id) }
+        index.files(below: session).filter { $0.draft != nil && !$0.isSealing || $0.failed != nil }.map { index.path(of: $0.id) }
     }
 
     func manifest(of session: Node) -> SessionManifest {

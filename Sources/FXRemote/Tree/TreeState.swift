@@ -5,13 +5,18 @@ internal import Synchronization
 struct TreeState: Sendable {
     var index: TreeIndex
     var isDraining = false
-    /// Files with a sealed content that is not on the remote yet.
+    /// The journal takes nothing more.
+    var isStopped = false
+    /// Files with a sealed content that is not on the remote yet, or one that is being sealed.
     var active: Set<EntryID> = []
     /// Files with a content the remote refused for good.
     var failed: Set<EntryID> = []
     var revisionWaits: [RevisionID: [WaitToken]] = [:]
     var belowWaits: [(entry: EntryID, token: WaitToken)] = []
     var completionWaits: [EntryID: [WaitToken]] = [:]
+
+    /// Names a rename is about to give.
+    var promisedNames: [EntryID: Set<Name>] = [:]
 
     init(index: TreeIndex) { self.index = index }
 
@@ -60,10 +65,27 @@ struct TreeState: Sendable {
 
     func hasActive(below id: EntryID) -> Bool { active.contains { index.isWithin($0, id) } }
 
+    mutating func setSealing(_ id: EntryID, _ isSealing: Bool) {
+        index.update(id) { $0.isSealing = isSealing }
+        reclassify(id)
+    }
+
+    func isPromised(_ name: Name, in parent: EntryID) -> Bool { promisedNames[parent]?.contains(name) ?? false }
+
+    mutating func setPromised(_ name: Name, in parent: EntryID, _ isPromised: Bool) {
+        if isPromised {
+            promisedNames[parent, default: []].insert(name)
+        } else {
+            promisedNames[parent]?.remove(name)
+            if promisedNames[parent]?.isEmpty ?? false { promisedNames[parent] = nil }
+        }
+    }
+
     /// Brings `active` and `failed` up to date with a file.
     mutating func reclassify(_ id: EntryID) {
         let phases = index[id]?.revisions.map(\.phase) ?? []
-        if phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
+        let isSealing = index[id]?.isSealing ?? false
+        if isSealing || phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
         if phases.contains(.failed) { failed.insert(id) } else { failed.remove(id) }
     }
 }

@@ -44,11 +44,14 @@ extension RemoteTree {
     func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, committed file: CommittedFile) {
         let now = services.clock.now()
         let row = CommittedRow(upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
-        let (woken, modified) = state.withLock { state in
+        let (woken, modified, superseded) = state.withLock { state in
+            var superseded: [Revision] = []
             state.index.update(id) { node in
                 node.committed = row
                 node.isSending = false
-                node.revisions.removeAll { $0.id == revision.id }
+                // What was refused before this one was written is history now; its bytes are kept.
+                superseded = Array(node.revisions.prefix { $0.id != revision.id }.filter { $0.phase == .failed })
+                node.revisions.removeAll { kept in kept.id == revision.id || superseded.contains { $0.id == kept.id } }
             }
             revision.setPhase(.committed)
             state.reclassify(id)
@@ -67,8 +70,11 @@ extension RemoteTree {
                     services.events.record("spool_not_freed", [.init("error", .string(error.message))])
                 }
             }
-            return (state.takeSettledWaits(of: revision.id, below: id), modified)
+            return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded)
         }
+        // Handles may keep the revision; its blocks are to be free again.
+        revision.releaseContent()
+        for old in superseded { keepSuperseded(old, of: upload.path) }
         record("committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
         // It was touched while it was under way.
         if modified != upload.modified, backend.facts.keepsModificationTimes {
@@ -78,6 +84,15 @@ extension RemoteTree {
         }
         answer(woken)
         submitNext(id)
+    }
+
+    /// Moves refused bytes to `recovered/` when newer ones of the same file arrived.
+    private func keepSuperseded(_ revision: Revision, of path: RelativePath) {
+        do throws(RemoteError) {
+            let place = try services.spool.recover(revision.spoolName, as: RelativePath([name] + path.components))
+            services.journal.enqueue([.dropRevision(revision.id)])
+            record("recovered", path, [.init("recovered_as", .string(place.description))])
+        } catch { record("spool_not_freed", path, [.init("error", .string(error.message))]) }
     }
 
     /// The service refused it for good: the bytes stay.
@@ -154,7 +169,7 @@ extension RemoteTree {
     @discardableResult
     public func cancel(_ token: WaitToken) -> Bool { waits.cancel(token) }
 
-    private func answer(_ woken: [(WaitToken, Result<Void, RemoteError>)]) {
+    func answer(_ woken: [(WaitToken, Result<Void, RemoteError>)]) {
         for (token, result) in woken { waits.finish(token, result) }
     }
 }
@@ -162,10 +177,10 @@ extension RemoteTree {
 extension TreeState {
     /// Takes out the waits that are over now that a revision is settled.
     mutating func takeSettledWaits(
-        of revision: RevisionID, below id: EntryID, error: RemoteError? = nil
+        of revision: RevisionID?, below id: EntryID, error: RemoteError? = nil
     ) -> [(WaitToken, Result<Void, RemoteError>)] {
         let result: Result<Void, RemoteError> = error.map { .failure($0) } ?? .success(())
-        var woken = (revisionWaits.removeValue(forKey: revision) ?? []).map { ($0, result) }
+        var woken = (revision.flatMap { revisionWaits.removeValue(forKey: $0) } ?? []).map { ($0, result) }
         var remaining: [(entry: EntryID, token: WaitToken)] = []
         for wait in belowWaits {
             if !index.isWithin(id, wait.entry) || hasActive(below: wait.entry) {

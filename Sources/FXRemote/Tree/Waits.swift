@@ -28,6 +28,15 @@ final class Waits: Sendable {
         completion?(result)
     }
 
+    /// Answers everybody who still waits; the service ends.
+    func finishAll(_ result: Result<Void, RemoteError>) {
+        let open = table.withLock { table in
+            defer { table.open = [:] }
+            return table.open
+        }
+        for completion in open.values { completion(result) }
+    }
+
     /// True when the completion will not be called; false when it was or is about to be.
     func cancel(_ token: WaitToken) -> Bool {
         table.withLock { $0.open.removeValue(forKey: token) } != nil

@@ -1,0 +1,98 @@
+public import FXSystem
+internal import Synchronization
+
+/// A backend that fails by script and count, and is the backend it wraps otherwise.
+public final class FaultyService: Backend {
+    public enum Call: String, Sendable, Hashable, CaseIterable {
+        case makeDirectory, standing, begin, send, commit, adopt, open, complete, abort, rename, setModified
+    }
+
+    public enum Fault: Sendable {
+        /// The service never heard of the call.
+        case refuse(RemoteError)
+        /// The service did it; the answer got lost.
+        case loseAnswer(RemoteError)
+    }
+
+    public enum Moment: Sendable, Hashable {
+        case before, after
+    }
+
+    private struct Script {
+        var counts: [Call: Int] = [:]
+        var faults: [Call: [Int: Fault]] = [:]
+        var total = 0
+    }
+
+    private let wrapped: any Backend
+    private let script = Mutex(Script())
+    private let observe: @Sendable (Call, Moment) -> Void
+
+    /// - Parameter observe: runs on the calling thread around each call, for pictures of the disk and for holding calls up.
+    public init(_ wrapped: any Backend, observe: @escaping @Sendable (Call, Moment) -> Void = { _, _ in }) {
+        self.wrapped = wrapped
+        self.observe = observe
+    }
+
+    public var facts: BackendFacts { wrapped.facts }
+
+    /// Lets the `number`th call of a kind fail, counted from 1 since the start.
+    public func inject(_ fault: Fault, at call: Call, number: Int) {
+        script.withLock { $0.faults[call, default: [:]][number] = fault }
+    }
+
+    /// How often a call was made.
+    public func count(of call: Call) -> Int { script.withLock { $0.counts[call] ?? 0 } }
+
+    private func run<Result>(_ call: Call, _ body: () throws(RemoteError) -> Result) throws(RemoteError) -> Result {
+        observe(call, .before)
+        let fault = script.withLock { script in
+            let number = (script.counts[call] ?? 0) + 1
+            script.counts[call] = number
+            return script.faults[call]?[number]
+        }
+        if case .refuse(let error) = fault { throw error }
+        let result = try body()
+        observe(call, .after)
+        if case .loseAnswer(let error) = fault { throw error }
+        return result
+    }
+
+    public func prepare() throws(RemoteError) { try wrapped.prepare() }
+    public func space() throws(RemoteError) -> FileSystemSpace { try wrapped.space() }
+    public func unfinishedUploads() throws(RemoteError) -> [UploadID] { try wrapped.unfinishedUploads() }
+
+    public func makeDirectory(_ path: RelativePath) throws(RemoteError) -> String {
+        try run(.makeDirectory) { () throws(RemoteError) in try wrapped.makeDirectory(path) }
+    }
+    public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
+        try run(.standing) { () throws(RemoteError) in try wrapped.standing(of: upload) }
+    }
+    public func begin(_ upload: Upload) throws(RemoteError) {
+        try run(.begin) { () throws(RemoteError) in try wrapped.begin(upload) }
+    }
+    public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
+        try run(.send) { () throws(RemoteError) in try wrapped.send(range, of: upload, from: content) }
+    }
+    public func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile {
+        try run(.commit) { () throws(RemoteError) in try wrapped.commit(upload) }
+    }
+    public func adopt(_ upload: Upload, _ content: any UploadContent) throws(RemoteError) -> CommittedFile {
+        try run(.adopt) { () throws(RemoteError) in try wrapped.adopt(upload, content) }
+    }
+    public func open(_ path: RelativePath) throws(RemoteError) -> any CommittedContent {
+        try run(.open) { () throws(RemoteError) in try wrapped.open(path) }
+    }
+    public func complete(_ manifest: SessionManifest) throws(RemoteError) {
+        try run(.complete) { () throws(RemoteError) in try wrapped.complete(manifest) }
+    }
+    public func abort(_ session: Name) throws(RemoteError) {
+        try run(.abort) { () throws(RemoteError) in try wrapped.abort(session) }
+    }
+    public func rename(_ path: RelativePath, to newPath: RelativePath, aside: UploadID) throws(RemoteError) {
+        try run(.rename) { () throws(RemoteError) in try wrapped.rename(path, to: newPath, aside: aside) }
+    }
+    public func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError) {
+        try run(.setModified) { () throws(RemoteError) in try wrapped.setModified(path, time) }
+    }
+}
