@@ -33,7 +33,7 @@ final class TransferEngine: Sendable {
                 let job = ready[head]
                 head += 1
                 // Keeps the array short without moving it at every step.
-                if head > 1024, head * 2 > ready.count {
+                if head == ready.count || head > 1024 && head * 2 > ready.count {
                     ready.removeFirst(head)
                     head = 0
                 }
@@ -69,6 +69,12 @@ final class TransferEngine: Sendable {
             defer { taken = [] }
             return taken
         }) { thread.join() }
+        // Jobs hold their trees, and the trees hold this engine.
+        queue.withLock { queue in
+            queue.ready = []
+            queue.head = 0
+            queue.later = []
+        }
     }
 
     /// Makes waiting retries due now.
