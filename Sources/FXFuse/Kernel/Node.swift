@@ -43,10 +43,9 @@ protocol DirectoryNode: Node {
     func link(_ node: any Node, as name: Name, by caller: Caller) throws(Errno) -> Found
     func remove(_ name: Name, by caller: Caller) throws(Errno)
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno)
-    /// Returns nodes for the files that have new names now, so that those the kernel knows learn them.
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) -> [any Node]
+    ) throws(Errno) -> RenameOutcome
 
     /// The mapped directory this is, if it is one; renames between types need to know.
     func mapped() throws(Errno) -> MappedDirectory?
@@ -62,6 +61,14 @@ struct Found {
 struct Created {
     let found: Found
     let open: (any Node) -> any FileHandle
+}
+
+/// How a rename ended.
+enum RenameOutcome {
+    /// It is done; nodes for the files that have new names now, so that those the kernel knows learn them.
+    case done([any Node])
+    /// It is under way, an upload perhaps: the request is answered when it ends.
+    case later((consuming PendingRequest) -> Void)
 }
 
 /// What SETATTR asks for.
@@ -111,7 +118,7 @@ extension DirectoryNode {
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) -> [any Node] {
+    ) throws(Errno) -> RenameOutcome {
         // Between the trees of fxmount a file is copied, as between two file systems (rename(2)).
         throw directory === self ? .notPermitted : .crossDevice
     }

@@ -62,9 +62,13 @@ extension fuse_lowlevel_ops {
                 try context.directory(parent).rename(
                     try unsafe name(cName), to: try unsafe name(cNewName), in: try context.directory(newParent),
                     try RenameMode(flags: flags), by: caller)
-            }, answer: { context, request, moved in
-                for node in moved { context.table.refresh(node) }
-                request.succeed()
+            }, answer: { context, request, outcome in
+                switch outcome {
+                case .done(let moved):
+                    for node in moved { context.table.refresh(node) }
+                    request.succeed()
+                case .later(let answer): answer(request)
+                }
             })
         }
         unsafe readlink = { raw, number in

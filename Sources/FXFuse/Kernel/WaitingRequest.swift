@@ -9,7 +9,7 @@ final class WaitingRequest: Sendable {
     private struct State: ~Copyable {
         var request: PendingRequest?
         var token: InterruptToken?
-        var cancel: (@Sendable () -> Void)?
+        var cancel: (@Sendable () -> Bool)?
     }
 
     private let state: Mutex<State>
@@ -18,8 +18,10 @@ final class WaitingRequest: Sendable {
         state = Mutex(State(request: request, token: nil, cancel: nil))
     }
 
-    /// Starts to listen for the caller's death. `cancel` tells the other side that nobody waits any more.
-    func watch(thread: Int32, cancel: @escaping @Sendable () -> Void) {
+    /// Starts to listen for the caller's death.
+    ///
+    /// - Parameter cancel: gives the wait up; true when its completion will never come, false when it has or is about to.
+    func watch(thread: Int32, cancel: @escaping @Sendable () -> Bool) {
         let token = InterruptWatch.shared.add(thread: thread) { [weak self] in self?.interrupted() }
         let isAnswered = state.withLock { state in
             guard let request = state.request.take() else { return true }
@@ -43,8 +45,7 @@ final class WaitingRequest: Sendable {
 
     private func interrupted() {
         let cancel = state.withLock { $0.cancel }
-        guard finish(.interrupted) else { return }
-        cancel?()
+        if cancel?() ?? false { finish(.interrupted) }
     }
 
     private func take() -> PendingRequest? {

@@ -138,7 +138,7 @@ final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
 
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) -> [any Node] {
+    ) throws(Errno) -> RenameOutcome {
         guard let target = try directory.mapped() else { throw .crossDevice }
         let (from, to) = (try anchor(), try target.anchor())
         try gate().rename(
@@ -147,7 +147,7 @@ final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
         // What cannot be found at its new name will be looked up again (ESTALE).
         var moved = [try? target.lookup(newName, by: caller)]
         if mode == .exchange { moved.append(try? lookup(name, by: caller)) }
-        return moved.compactMap { $0?.node }
+        return .done(moved.compactMap { $0?.node })
     }
 
     func mapped() throws(Errno) -> MappedDirectory? { self }

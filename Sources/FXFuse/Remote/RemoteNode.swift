@@ -117,12 +117,13 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
 
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) -> [any Node] {
+    ) throws(Errno) -> RenameOutcome {
         guard let target = directory as? RemoteDirectory, target.place.index == place.index else { throw .crossDevice }
-        try remote { () throws(RemoteError) in
-            try place.tree.rename(name, in: id, to: newName, in: target.id, mode, caller: caller)
+        // Entries are known by their id, whatever their name is: there is nothing to tell the kernel's nodes.
+        return .later { [place, id] request in
+            place.answer(request, by: caller) {
+                place.tree.rename(name, in: id, to: newName, in: target.id, mode, caller: caller, completion: $0)
+            }
         }
-        // Entries are known by their id, whatever their name is.
-        return []
     }
 }
