@@ -88,6 +88,23 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+
+        // The system calls of the black-box tests, each answering its result or minus errno.
+        .target(name: "CSyscalls", path: "Tests/CSyscalls"),
+        // One of the processes of the stress test.
+        .executableTarget(name: "stress-worker", path: "Tests/StressWorker"),
+        // The built program on real mounts: see Tests/MountTests/Support.
+        .testTarget(
+            name: "MountTests",
+            dependencies: ["CSyscalls", "FXSystem", "fxmount", "stress-worker"],
+            swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
+        .testTarget(
+            name: "FXMappingTests",
+            dependencies: [
+                "FXMapping", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

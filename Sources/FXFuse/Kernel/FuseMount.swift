@@ -53,7 +53,7 @@ public final class FuseMount: @unchecked Sendable {
             unsafe fuse_session_destroy(session)
             throw .mount
         }
-        if options.passthrough && geteuid() == 0 { _ = unsafe PassthroughWire.install(on: session) }
+        _ = unsafe PassthroughWire.install(on: session)
         unsafe self.session = session
     }
 
@@ -130,8 +130,7 @@ public final class FuseMount: @unchecked Sendable {
 
     /// One worker: takes requests from the kernel until the session ends.
     private func serve() {
-        // Without a umask of its own the thread uses the process's, which the CLI sets to 0.
-        _ = ThreadCredentials.detachUmask()
+        ThreadCredentials.prepareWorker()
         var buffer = unsafe fuse_buf()
         defer { unsafe free(buffer.mem) }
         while unsafe fuse_session_exited(session) == 0 {

@@ -49,6 +49,12 @@ final class InodeTable: Sendable {
         return (Inode(rawValue: number), candidate)
     }
 
+    /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts nothing.
+    func refresh(_ candidate: any Node) {
+        let node = tables.withLock { tables in tables.numbers[candidate.key].flatMap { tables.records[$0]?.node } }
+        node?.adopt(candidate)
+    }
+
     /// Answers FORGET. Forgetting more than was looked up forgets the node and nothing else.
     func forget(_ inode: Inode, count: UInt64) {
         let dropped = tables.withLock { tables -> Record? in

@@ -43,8 +43,10 @@ protocol DirectoryNode: Node {
     func link(_ node: any Node, as name: Name, by caller: Caller) throws(Errno) -> Found
     func remove(_ name: Name, by caller: Caller) throws(Errno)
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno)
+    /// Returns nodes for the files that have new names now, so that those the kernel knows learn them.
     func rename(
-        _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller) throws(Errno)
+        _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
+    ) throws(Errno) -> [any Node]
 
     /// The mapped directory this is, if it is one; renames between types need to know.
     func mapped() throws(Errno) -> MappedDirectory?
@@ -109,7 +111,7 @@ extension DirectoryNode {
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) {
+    ) throws(Errno) -> [any Node] {
         // Between the trees of fxmount a file is copied, as between two file systems (rename(2)).
         throw directory === self ? .notPermitted : .crossDevice
     }

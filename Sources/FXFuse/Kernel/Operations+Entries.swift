@@ -62,7 +62,10 @@ extension fuse_lowlevel_ops {
                 try context.directory(parent).rename(
                     try unsafe name(cName), to: try unsafe name(cNewName), in: try context.directory(newParent),
                     try RenameMode(flags: flags), by: caller)
-            }, answer: { _, request, _ in request.succeed() })
+            }, answer: { context, request, moved in
+                for node in moved { context.table.refresh(node) }
+                request.succeed()
+            })
         }
         unsafe readlink = { raw, number in
             unsafe serve(raw, { context, _ throws(Errno) in try context.node(number).readLink() },

@@ -2,11 +2,14 @@ internal import CFuse3
 internal import Glibc
 internal import Synchronization
 
-/// Kernel passthrough for a libfuse that has no word for it (before 3.17), by editing two replies on their way out.
+/// Two things of the kernel that a libfuse before 3.17 has no word for, by editing two replies on their way out.
 ///
-/// FUSE_PASSTHROUGH is bit 37 of the INIT flags, which libfuse 3.14 cannot send, and `backing_id` takes the place of
+/// Passthrough: FUSE_PASSTHROUGH is bit 37 of the INIT flags, which libfuse 3.14 cannot send, and `backing_id` takes the place of
 /// the padding in `fuse_open_out` (linux/fuse.h, protocol 7.40). libfuse writes every reply through the `writev` hook
 /// of `fuse_session_custom_io`, in the thread that answers; that is where the bytes are set.
+///
+/// FUSE_HANDLE_KILLPRIV_V2: without it the kernel asks for `security.capability` before every single write. We then
+/// have to clear set-user-ID bits ourselves; the backing file system does, because workers have no CAP_FSETID.
 enum PassthroughWire {
     /// The state of one session: what the kernel offered, what it accepted.
     final class Negotiation: Sendable {
@@ -14,6 +17,7 @@ enum PassthroughWire {
         private struct State {
             var isWanted: Bool
             var isOffered = false
+            var takesKillPrivileges = false
             var initAnswered = false
         }
 
@@ -22,14 +26,18 @@ enum PassthroughWire {
         /// True once INIT has been answered with passthrough switched on.
         var isOn: Bool { state.withLock { $0.isWanted && $0.isOffered && $0.initAnswered } }
 
-        func sawInit(offers: Bool) { state.withLock { $0.isOffered = offers } }
-
-        /// True for the first reply of a session, if it has to be edited.
-        func takesInitReply() -> Bool {
+        func sawInit(flags: UInt32, flags2: UInt32) {
             state.withLock { state in
-                if state.initAnswered { return false }
+                state.isOffered = flags & flagInitExt != 0 && flags2 & flags2Passthrough != 0
+                state.takesKillPrivileges = flags & flagKillPrivilegesV2 != 0
+            }
+        }
+
+        /// What to switch on in the first reply of a session.
+        func takeInitReply() -> (passthrough: Bool, killPrivileges: Bool) {
+            state.withLock { state in
                 state.initAnswered = true
-                return state.isWanted && state.isOffered
+                return (state.isWanted && state.isOffered, state.takesKillPrivileges)
             }
         }
 
@@ -38,6 +46,7 @@ enum PassthroughWire {
 
     // linux/fuse.h
     private static let opcodeInit: UInt32 = 26
+    private static let flagKillPrivilegesV2: UInt32 = 1 << 28
     private static let flagInitExt: UInt32 = 1 << 30
     private static let flags2Passthrough: UInt32 = 1 << 5
     private static let openPassthrough: UInt32 = 1 << 7
@@ -96,8 +105,7 @@ enum PassthroughWire {
         else { return }
         let flags = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 12, as: UInt32.self)
         let flags2 = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 16, as: UInt32.self)
-        let offers = flags & flagInitExt != 0 && flags2 & flags2Passthrough != 0
-        unsafe negotiation(userdata)?.sawInit(offers: offers)
+        unsafe negotiation(userdata)?.sawInit(flags: flags, flags2: flags2)
     }
 
     private static func write(
@@ -106,7 +114,9 @@ enum PassthroughWire {
         if count >= 2, let vector = unsafe vector, let body = unsafe vector[1].iov_base {
             let size = unsafe vector[1].iov_len
             if size == initOutSize, let negotiation = unsafe negotiation(userdata), !negotiation.hasAnsweredInit {
-                if negotiation.takesInitReply() { unsafe switchOn(body) }
+                let choice = negotiation.takeInitReply()
+                if choice.killPrivileges { unsafe add(flagKillPrivilegesV2, to: body, at: 12) }
+                if choice.passthrough { unsafe switchOnPassthrough(body) }
             } else if let pending = unsafe pthread_getspecific(pendingKey), size >= openOutSize {
                 unsafe attach(Int32(truncatingIfNeeded: Int(bitPattern: pending)), to: body + (size - openOutSize))
                 pthread_setspecific(pendingKey, nil)
@@ -116,12 +126,15 @@ enum PassthroughWire {
     }
 
     /// fuse_init_out: flags at 12, flags2 at 32, max_stack_depth at 36.
-    private static func switchOn(_ reply: UnsafeMutableRawPointer) {
-        let flags = unsafe reply.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
-        unsafe reply.storeBytes(of: flags | flagInitExt, toByteOffset: 12, as: UInt32.self)
-        let flags2 = unsafe reply.loadUnaligned(fromByteOffset: 32, as: UInt32.self)
-        unsafe reply.storeBytes(of: flags2 | flags2Passthrough, toByteOffset: 32, as: UInt32.self)
+    private static func switchOnPassthrough(_ reply: UnsafeMutableRawPointer) {
+        unsafe add(flagInitExt, to: reply, at: 12)
+        unsafe add(flags2Passthrough, to: reply, at: 32)
         unsafe reply.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self)
+    }
+
+    private static func add(_ flag: UInt32, to reply: UnsafeMutableRawPointer, at offset: Int) {
+        let flags = unsafe reply.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        unsafe reply.storeBytes(of: flags | flag, toByteOffset: offset, as: UInt32.self)
     }
 
     /// fuse_open_out: fh at 0, open_flags at 8, backing_id at 12.

@@ -138,12 +138,16 @@ final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
 
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) {
+    ) throws(Errno) -> [any Node] {
         guard let target = try directory.mapped() else { throw .crossDevice }
         let (from, to) = (try anchor(), try target.anchor())
         try gate().rename(
             place(of: name), in: from.descriptor, to: target.place(of: newName), in: to.descriptor,
             of: try target.gate(), mode, by: caller)
+        // What cannot be found at its new name will be looked up again (ESTALE).
+        var moved = [try? target.lookup(newName, by: caller)]
+        if mode == .exchange { moved.append(try? lookup(name, by: caller)) }
+        return moved.compactMap { $0?.node }
     }
 
     func mapped() throws(Errno) -> MappedDirectory? { self }

@@ -19,6 +19,7 @@ final class MappedFileHandle: FileHandle {
         self.file = file
         self.node = node
         self.grant = MappedFileHandle.grant(file, node)
+        node.opened(self)
     }
 
     var openReply: OpenReply { grant.reply }

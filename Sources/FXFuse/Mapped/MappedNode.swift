@@ -67,6 +67,16 @@ class MappedNode: Node, @unchecked Sendable {
 
     // MARK: Reaching the file
 
+    /// Runs `body`, for which a missing name means a stale one: the kernel then looks the path up again, and finds
+    /// another name of the inode, or ENOENT.
+    private func byName<Result>(_ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        do throws(Errno) {
+            return try body()
+        } catch {
+            throw error == .noSuchFileOrDirectory ? .staleNFSFileHandle : error
+        }
+    }
+
     /// The directory and name it is reached by.
     func location() throws(Errno) -> (parent: MappedDirectory, name: Name) {
         let here = position.withLock { $0 }
@@ -82,31 +92,40 @@ class MappedNode: Node, @unchecked Sendable {
     /// The backing status.
     func backingStatus(using handle: (any FileHandle)? = nil) throws(Errno) -> FileStatus {
         if let open = handle as? MappedFileHandle { return try open.file.descriptor.status() }
-        var failure = Errno.staleNFSFileHandle
         do throws(Errno) {
-            let (parent, name) = try location()
-            let status = try parent.anchor().descriptor.status(of: name)
-            if status.identity == identity { return status }
+            return try byName { () throws(Errno) in
+                let (parent, name) = try location()
+                let status = try parent.anchor().descriptor.status(of: name)
+                guard status.identity == identity else { throw .staleNFSFileHandle }
+                return status
+            }
         } catch {
-            failure = error
+            // A draft removed while it is open has no name any more.
+            if let open = handles.withLock({ $0.last }) { return try open.file.descriptor.status() }
+            throw error
         }
-        // A draft removed while it is open has no name any more.
-        if let open = handles.withLock({ $0.last }) { return try open.file.descriptor.status() }
-        throw failure
     }
 
     /// Runs `body` with a path-only descriptor of this very inode.
     func pinned<Result>(_ body: (borrowing OwnedDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {
+        // A draft removed while it is open has no name any more.
+        guard let descriptor = try pin() else {
+            guard let open = handles.withLock({ $0.last }) else { throw .staleNFSFileHandle }
+            return try body(open.file.descriptor)
+        }
+        return try body(descriptor)
+    }
+
+    /// nil when the name is gone or another file's.
+    private func pin() throws(Errno) -> OwnedDescriptor? {
         do throws(Errno) {
             let (parent, name) = try location()
             let descriptor = try parent.anchor().descriptor.open(name, .pathOnly)
-            guard try descriptor.status().identity == identity else { throw .staleNFSFileHandle }
-            return try body(descriptor)
+            if try descriptor.status().identity != identity { return nil }
+            return descriptor
         } catch {
-            guard error == .noSuchFileOrDirectory || error == .staleNFSFileHandle,
-                let open = handles.withLock({ $0.last })
-            else { throw error }
-            return try body(open.file.descriptor)
+            if error == .noSuchFileOrDirectory || error == .staleNFSFileHandle { return nil }
+            throw error
         }
     }
 
@@ -122,10 +141,7 @@ class MappedNode: Node, @unchecked Sendable {
         Place(directory: identity, name: MappedNode.rootName, parentName: nil, path: { RelativePath() })
     }
 
-    private static let rootName: Name = {
-        guard let name = try? Name("(root)") else { preconditionFailure("a constant name") }
-        return name
-    }()
+    private static let rootName = Name(constant: "(root)")
 
     /// The status as users see it.
     func shown(_ status: FileStatus) throws(Errno) -> FileStatus {
@@ -165,24 +181,24 @@ class MappedNode: Node, @unchecked Sendable {
     }
 
     func readLink() throws(Errno) -> [UInt8] {
-        let (parent, name) = try location()
-        return try parent.anchor().descriptor.target(of: name)
+        try byName { () throws(Errno) in
+            let (parent, name) = try location()
+            return try parent.anchor().descriptor.target(of: name)
+        }
     }
 
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle {
         // FIFOs, sockets and devices are opened by the kernel; only regular files come here.
         guard type == .regular else { throw .noSuchAddressOrDevice }
-        let (parent, _) = try location()
-        let file = try gate().open(
-            place(), in: try parent.anchor().descriptor, expecting: identity, flags: flags, by: caller)
-        return handle(of: file)
+        let file = try byName { () throws(Errno) in
+            let (parent, _) = try location()
+            return try gate().open(
+                place(), in: try parent.anchor().descriptor, expecting: identity, flags: flags, by: caller)
+        }
+        return MappedFileHandle(file, node: self)
     }
 
-    func handle(of file: MappedFile) -> MappedFileHandle {
-        let handle = MappedFileHandle(file, node: self)
-        handles.withLock { $0.append(handle) }
-        return handle
-    }
+    func opened(_ handle: MappedFileHandle) { handles.withLock { $0.append(handle) } }
 
     func released(_ handle: MappedFileHandle) {
         handles.withLock { handles in

@@ -117,10 +117,12 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
 
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) {
+    ) throws(Errno) -> [any Node] {
         guard let target = directory as? RemoteDirectory, target.place.index == place.index else { throw .crossDevice }
         try remote { () throws(RemoteError) in
             try place.tree.rename(name, in: id, to: newName, in: target.id, mode, caller: caller)
         }
+        // Entries are known by their id, whatever their name is.
+        return []
     }
 }

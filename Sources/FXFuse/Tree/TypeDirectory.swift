@@ -180,7 +180,7 @@ final class TypeDirectory: DirectoryNode {
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) { try top().removeDirectory(name, by: caller) }
     func rename(
         _ name: Name, to newName: Name, in directory: any DirectoryNode, _ mode: RenameMode, by caller: Caller
-    ) throws(Errno) {
+    ) throws(Errno) -> [any Node] {
         try top().rename(name, to: newName, in: directory, mode, by: caller)
     }
     func mapped() throws(Errno) -> MappedDirectory? { try top() }

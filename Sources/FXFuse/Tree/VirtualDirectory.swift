@@ -43,14 +43,3 @@ final class VirtualListing: DirectoryHandle {
         syncing(caller, request)
     }
 }
-
-extension Name {
-    /// A name that is part of the program.
-    init(constant text: StaticString) {
-        do {
-            try self.init(String(describing: text))
-        } catch {
-            preconditionFailure("not a file name: \(text)")
-        }
-    }
-}

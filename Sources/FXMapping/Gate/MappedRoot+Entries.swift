@@ -57,7 +57,9 @@ extension MappedRoot {
             }
         }
         if change.owner != nil || change.group != nil { try file.setOwner(change.owner, group: change.group) }
-        if let permissions = change.permissions, status.type != .symbolicLink { try file.setPermissions(permissions) }
+        if let permissions = change.permissions, status.type != .symbolicLink {
+            try ThreadCredentials.settingModes { () throws(Errno) in try file.setPermissions(permissions) }
+        }
         if change.accessed != .keep || change.modified != .keep {
             try file.setTimes(accessed: change.accessed, modified: change.modified)
         }
