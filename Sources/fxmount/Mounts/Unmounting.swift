@@ -27,8 +27,16 @@ enum Unmounting {
         }
     }
 
-    /// True when a process with this id exists, whoever owns it.
-    static func isRunning(_ pid: Int32) -> Bool { pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) }
+    /// True when a process with this id runs, whoever owns it; one that only waits for its parent to notice does not.
+    static func isRunning(_ pid: Int32) -> Bool {
+        guard pid > 0, kill(pid, 0) == 0 || errno == EPERM else { return false }
+        guard let file = try? OwnedDescriptor.open(absolute: "/proc/\(pid)/stat", [.readOnly]),
+            let bytes = try? file.read(512, at: 0)
+        else { return unsafe access("/proc/self", F_OK) != 0 }
+        // The state follows the name in parentheses, which may contain anything (proc_pid_stat(5)).
+        let state = bytes.reversed().prefix { $0 != UInt8(ascii: ")") }.reversed().first { $0 != UInt8(ascii: " ") }
+        return state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")
+    }
 }
 
 /// What the daemon left undone: `last-unmount.json` of the state directory.

@@ -1,3 +1,4 @@
+internal import FXFuse
 internal import FXMapping
 internal import FXRemote
 internal import FXSystem
@@ -10,8 +11,24 @@ extension CommandFailure {
         case let failure as CommandFailure: self = failure
         case let error as MappingError: self.init(error)
         case let error as RemoteError: self.init(error)
+        case let error as MountError: self.init(error)
         case let errno as Errno: self.init(ExitStatus(errno: errno.rawValue), errno.sentence, errno: errno)
         default: self.init(.failure, "\(error)")
+        }
+    }
+
+    private init(_ error: MountError) {
+        switch error {
+        case .options: self.init(.usage, "the kernel or libfuse refused a mount option", hint: "libfuse said which on stderr or in the log")
+        case .mount:
+            self.init(
+                .failure, "the mount failed; libfuse said why on stderr or in the log",
+                hint: "`fxmount doctor` checks /dev/fuse and fusermount3", errno: .permissionDenied)
+        case .resources(let number):
+            self.init(.temporary, "threads or memory are short: \(Errno(rawValue: number).sentence)", errno: Errno(rawValue: number))
+        case .busy: self.init(.temporary, "the mount is in use", hint: "close what is open in it, or use --lazy", errno: .resourceBusy)
+        case .unmount(let number):
+            self.init(.failure, "cannot unmount: \(Errno(rawValue: number).sentence)", errno: Errno(rawValue: number))
         }
     }
 
