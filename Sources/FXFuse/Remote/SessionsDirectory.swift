@@ -70,14 +70,15 @@ struct RemotePlace: Sendable {
         _ begin: (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken
     ) {
         let waiting = WaitingRequest(request)
+        // Listened for before it begins: sealing itself can take as long as the disk does.
+        waiting.watch(thread: caller.thread)
         let token = begin { result in
             switch result {
             case .success: waiting.finish(nil)
             case .failure(let error): waiting.finish(error.errno)
             }
         }
-        let tree = tree
-        waiting.watch(thread: caller.thread) { tree.cancel(token) }
+        waiting.began { [tree] in tree.cancel(token) }
     }
 }
 
