@@ -41,8 +41,7 @@ final class Workbench: Sendable {
                 name.description.hasSuffix(".tmp") || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
             })
         return try TransferService(
-            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, engine: TransferEngine(random: { 0 }),
-            didCommit: didCommit)
+            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, random: { 0 }, didCommit: didCommit)
     }
 
     /// Every regular file below a directory of the state directory with its bytes, by relative path.
