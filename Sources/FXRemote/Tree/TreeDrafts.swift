@@ -32,7 +32,8 @@ extension RemoteTree {
                 if state.index.child(name, of: parent) != nil { throw .exists }
                 if state.isPromised(name, in: parent) { throw .busy }
                 var node = Node(
-                    id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid, modified: now, created: now)
+                    id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid,
+                    group: state.group(for: caller, in: parent), modified: now, created: now)
                 node.revisions = [revision]
                 node.isTemporary = isTemporary
                 node.writers = 1
@@ -222,7 +223,7 @@ extension RemoteTree {
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
             sealed(.success(draft))
-            services.engine.submit(.upload(self, id))
+            engine.submit(.upload(self, id))
         }
     }
 
