@@ -102,12 +102,12 @@ struct ConfigurationTests {
 @Suite("Places")
 struct SurroundingsTests {
     private func surroundings(_ environment: [String: String], root: Bool = false) -> Surroundings {
-        Surroundings(environment: environment, isRoot: root, workingDirectory: "/work")
+        Surroundings(environment: environment, isRoot: root, workingDirectory: "/base")
     }
 
     @Test("State: flag, variable, root's place, XDG, home")
     func state() throws {
-        #expect(try surroundings(["FXMOUNT_STATE_DIR": "/v"]).stateDirectory(flag: "s/../t") == "/work/t")
+        #expect(try surroundings(["FXMOUNT_STATE_DIR": "/v"]).stateDirectory(flag: "s/../t") == "/base/t")
         #expect(try surroundings(["FXMOUNT_STATE_DIR": "/v"]).stateDirectory(flag: nil) == "/v")
         #expect(try surroundings(["HOME": "/h"], root: true).stateDirectory(flag: nil) == "/var/lib/fxmount")
         #expect(try surroundings(["HOME": "/h", "XDG_STATE_HOME": "/x"]).stateDirectory(flag: nil) == "/x/fxmount")
@@ -118,7 +118,7 @@ struct SurroundingsTests {
     @Test("Configuration: an explicit one only, else the user's before the system's")
     func configuration() {
         #expect(surroundings(["HOME": "/h"]).configurationCandidates(flag: nil).paths == ["/h/.config/fxmount/config.toml", "/etc/fxmount/config.toml"])
-        #expect(surroundings(["FXMOUNT_CONFIG": "c"]).configurationCandidates(flag: nil).paths == ["/work/c"])
+        #expect(surroundings(["FXMOUNT_CONFIG": "c"]).configurationCandidates(flag: nil).paths == ["/base/c"])
         #expect(throws: CommandFailure.self) { try surroundings([:]).configurationFile(flag: "/does/not/exist") }
     }
 }

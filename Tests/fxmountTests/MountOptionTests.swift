@@ -61,8 +61,8 @@ struct MountOptionTests {
 struct MountTableTests {
     private static let text = """
         22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-        40 22 0:50 / /home/a\\040b\\134c rw,nosuid - fuse.fxmount fxmount rw,user_id=0
-        41 40 0:51 / /home/a\\040b\\134c/sessions/x rw master:3 propagate_from:2 - tmpfs tmpfs rw
+        40 22 0:50 / /srv/a\\040b\\134c rw,nosuid - fuse.fxmount fxmount rw,user_id=0
+        41 40 0:51 / /srv/a\\040b\\134c/sessions/x rw master:3 propagate_from:2 - tmpfs tmpfs rw
         not a line
         """
 
@@ -71,7 +71,7 @@ struct MountTableTests {
         let table = MountTable(text: MountTableTests.text)
         #expect(table.entries.count == 3)
         let ours = try #require(table.ours.first)
-        #expect(ours.path == #"/home/a b\c"#)
+        #expect(ours.path == #"/srv/a b\c"#)
         #expect(ours.source == "fxmount")
         #expect(ours.connection == 50)
         #expect(ours.options == ["rw", "nosuid"])
@@ -81,10 +81,10 @@ struct MountTableTests {
     @Test("A path belongs to the innermost mount")
     func holding() {
         let table = MountTable(text: MountTableTests.text)
-        #expect(table.ourMount(holding: #"/home/a b\c/types/x"#)?.id == 40)
-        #expect(table.ourMount(holding: #"/home/a b\c"#)?.id == 40)
-        #expect(table.ourMount(holding: #"/home/a b\cd"#) == nil)
-        #expect(table.ourMount(holding: #"/home/a b\c/sessions/x/f"#) == nil)
+        #expect(table.ourMount(holding: #"/srv/a b\c/types/x"#)?.id == 40)
+        #expect(table.ourMount(holding: #"/srv/a b\c"#)?.id == 40)
+        #expect(table.ourMount(holding: #"/srv/a b\cd"#) == nil)
+        #expect(table.ourMount(holding: #"/srv/a b\c/sessions/x/f"#) == nil)
         #expect(table.ourMount(holding: "/etc") == nil)
     }
 }
