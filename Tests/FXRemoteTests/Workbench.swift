@@ -32,17 +32,17 @@ final class Workbench: Sendable {
 
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
+        connections: Int = RemoteConfiguration.standardConnections,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")
         let remote = RemoteConfiguration(
-            name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry,
+            name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry, connections: connections,
             looksTemporary: { name, exclusive, mode in
                 name.description.hasSuffix(".tmp") || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
             })
         return try TransferService(
-            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, engine: TransferEngine(random: { 0 }),
-            didCommit: didCommit)
+            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, random: { 0 }, didCommit: didCommit)
     }
 
     /// Every regular file below a directory of the state directory with its bytes, by relative path.

@@ -36,7 +36,7 @@ extension MountTests {
                     \(Self.tree)
                     git add -A; git commit -qm one
                     for i in 1 2 3; do echo "$i" >> src/a/f1; git commit -qam "change $i"; done
-                    git checkout -qb side; echo side > src/side; git add -A; git commit -qm side; git checkout -q -; git merge -q --no-edit side
+                    git branch side; git tag -m first v1; git stash list; echo side > src/side; git add -A; git commit -qm side
                     git -c gc.auto=1 -c gc.autoDetach=false gc --auto --quiet
                     git gc --quiet
                     git fsck --full --strict; git status --porcelain

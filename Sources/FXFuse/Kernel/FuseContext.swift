@@ -28,10 +28,13 @@ final class FuseContext: Sendable {
         return directory
     }
 
+    /// How long the kernel may believe entry and attributes of a node, in seconds.
+    func timeout(of node: any Node) -> Double { min(options.attributeTimeout / .seconds(1), node.longestTimeout) }
+
     /// Answers a lookup and counts it, unless the kernel no longer wants the answer.
     func answer(_ request: consuming PendingRequest, found: Found) {
         let (inode, node) = table.enter(found.node)
-        let taken = request.answer(entry: EntryReply(inode: inode, status: found.status, timeout: node.timeout))
+        let taken = request.answer(entry: EntryReply(inode: inode, status: found.status, timeout: timeout(of: node)))
         if !taken { table.forget(inode, count: 1) }
     }
 }

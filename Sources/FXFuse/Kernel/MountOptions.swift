@@ -11,6 +11,8 @@ public struct MountOptions: Sendable {
     public var kernelOptions: [String] = []
     /// Threads that answer requests. 10, as libfuse has: they wait for disks, not for processors.
     public var workers = 10
+    /// How long the kernel may answer lookups and attributes by itself; 0 asks us each time.
+    public var attributeTimeout = Duration.seconds(1)
     /// What stands in the first column of /proc/self/mounts.
     public var fsName = "fxmount"
 

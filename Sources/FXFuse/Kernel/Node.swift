@@ -15,8 +15,8 @@ protocol Node: AnyObject, Sendable {
     /// `other` was found under the same key; take over what is newer in it, such as the name it was found by.
     func adopt(_ other: any Node)
 
-    /// How long the kernel may believe entry and attributes, in seconds.
-    var timeout: Double { get }
+    /// The most seconds the kernel may believe entry and attributes, whatever the mount is set to.
+    var longestTimeout: Double { get }
 
     func readLink() throws(Errno) -> [UInt8]
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle
@@ -83,7 +83,8 @@ struct SetAttributes: Sendable {
 
 extension Node {
     func adopt(_ other: any Node) {}
-    var timeout: Double { 1 }
+    // Entities and types are changed by other processes, which a mount shows within a second (DESIGN 3).
+    var longestTimeout: Double { 1 }
     var asDirectory: (any DirectoryNode)? { nil }
 
     func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno) -> FileStatus {

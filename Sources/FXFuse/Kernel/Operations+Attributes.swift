@@ -9,7 +9,7 @@ extension fuse_lowlevel_ops {
         unsafe getattr = { raw, number, info in
             unsafe serve(raw, { context, _ throws(Errno) -> (FileStatus, Double) in
                 let node = try context.node(number)
-                return (try node.status(using: unsafe HandlePointer.file(info)), node.timeout)
+                return (try node.status(using: unsafe HandlePointer.file(info)), context.timeout(of: node))
             }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe setattr = { raw, number, attributes, which, info in
@@ -18,7 +18,7 @@ extension fuse_lowlevel_ops {
                 let node = try context.node(number)
                 let status = try node.setAttributes(
                     SetAttributes(attributes, which), using: unsafe HandlePointer.file(info), by: caller)
-                return (status, node.timeout)
+                return (status, context.timeout(of: node))
             }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe statfs = { raw, number in

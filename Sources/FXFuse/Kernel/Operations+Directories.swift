@@ -58,7 +58,7 @@ private func add(_ entry: ListedEntry, to buffer: inout ListingBuffer, _ context
         return buffer.add(entry, EntryReply(inode: Inode(rawValue: 0), status: status, timeout: 0))
     }
     let (inode, node) = context.table.enter(found.node)
-    let isPacked = buffer.add(entry, EntryReply(inode: inode, status: found.status, timeout: node.timeout))
+    let isPacked = buffer.add(entry, EntryReply(inode: inode, status: found.status, timeout: context.timeout(of: node)))
     if !isPacked { context.table.forget(inode, count: 1) }
     return isPacked
 }

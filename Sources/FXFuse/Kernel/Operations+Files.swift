@@ -22,7 +22,7 @@ extension fuse_lowlevel_ops {
                 let (inode, node) = context.table.enter(made.found.node)
                 let handle = made.open(node)
                 let pointer = HandlePointer.retain(handle)
-                let entry = EntryReply(inode: inode, status: made.found.status, timeout: node.timeout)
+                let entry = EntryReply(inode: inode, status: made.found.status, timeout: context.timeout(of: node))
                 if !request.answer(created: entry, open: handle.openReply, handle: pointer) {
                     HandlePointer.takeFile(pointer)?.release()
                     context.table.forget(inode, count: 1)

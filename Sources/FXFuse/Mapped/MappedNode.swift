@@ -21,6 +21,7 @@ final class MappedServices: Sendable {
 ///
 /// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable type.
 class MappedNode: Node, @unchecked Sendable {
+    var longestTimeout: Double { .infinity }
     let identity: FileIdentity
     let type: FXSystem.FileType
     let services: MappedServices

@@ -10,12 +10,13 @@ protocol RemoteNode: Node {
 
 extension RemoteNode {
     var key: NodeKey { place.key(id) }
+    var longestTimeout: Double { .infinity }
 
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
         try remote { () throws(RemoteError) in place.status(of: try place.tree.entry(id)) }
     }
 
-    /// Mode and times are kept; the owner is always the mounting user, and asking for another has no effect.
+    /// Mode and times are kept, and an owner that root gives; asking for another as somebody else has no effect.
     func setAttributes(
         _ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller
     ) throws(Errno) -> FileStatus {
@@ -26,6 +27,9 @@ extension RemoteNode {
                 } else {
                     try place.tree.truncate(id, to: size, caller: caller)
                 }
+            }
+            if change.owner != nil || change.group != nil {
+                try place.tree.setOwner(id, to: change.owner, group: change.group, caller: caller)
             }
             if let permissions = change.permissions { try place.tree.setMode(id, permissions) }
             if change.modified != .keep { try place.tree.setModified(id, change.modified) }

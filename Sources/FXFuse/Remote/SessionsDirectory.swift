@@ -34,6 +34,31 @@ final class SessionsDirectory: DirectoryNode {
         }
         return VirtualListing(entries, inode: InodeNumbers.sessions)
     }
+
+    /// `user.fxmount.state` = `retry`: every failed file of every remote is sent again.
+    func setAttribute(
+        _ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest
+    ) {
+        guard name == MappedNode.reservedPrefix + "state" else { return request.fail(.notSupported) }
+        guard caller.uid == services.owner || caller.uid == 0 else { return request.fail(.notPermitted) }
+        guard value == Array("retry".utf8) else { return request.fail(.invalidArgument) }
+        services.transfers.retry()
+        request.succeed()
+    }
+}
+
+/// Who may open sessions below a remote.
+public enum RemoteAccess: Sendable {
+    case mountingUser
+    /// As in /tmp: everybody makes sessions of their own and cannot touch those of others.
+    case everyone
+
+    var permissions: UInt32 {
+        switch self {
+        case .mountingUser: 0o755
+        case .everyone: 0o1777
+        }
+    }
 }
 
 /// One remote, and its number among the remotes of the mount.
@@ -49,9 +74,12 @@ struct RemotePlace: Sendable {
     /// The status to show of an entry.
     func status(of entry: RemoteEntry) -> FileStatus {
         let inode = entry.id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: entry.id.rawValue)
+        let isRoot = entry.id == .root
         var status = FileStatus.virtual(
-            type: entry.isDirectory ? .directory : .regular, permissions: entry.mode & 0o7777, inode: inode,
-            size: entry.size, owner: services.owner, group: services.group, time: entry.modified)
+            type: entry.isDirectory ? .directory : .regular,
+            permissions: isRoot ? services.remoteAccess.permissions : entry.mode & 0o7777, inode: inode, size: entry.size,
+            owner: isRoot ? services.owner : entry.owner, group: isRoot ? services.group : entry.group,
+            time: entry.modified)
         if entry.isDirectory { status.linkCount = 2 + entry.subdirectories }
         // 128 KiB: what cp and cat read at once.
         status.blockSize = 128 << 10
@@ -70,14 +98,15 @@ struct RemotePlace: Sendable {
         _ begin: (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken
     ) {
         let waiting = WaitingRequest(request)
+        // Listened for before it begins: sealing itself can take as long as the disk does.
+        waiting.watch(thread: caller.thread)
         let token = begin { result in
             switch result {
             case .success: waiting.finish(nil)
             case .failure(let error): waiting.finish(error.errno)
             }
         }
-        let tree = tree
-        waiting.watch(thread: caller.thread) { tree.cancel(token) }
+        waiting.began { [tree] in tree.cancel(token) }
     }
 }
 

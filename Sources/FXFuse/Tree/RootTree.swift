@@ -23,17 +23,18 @@ public final class RootTree: Sendable {
 
     /// - Parameters:
     ///   - defaultRoot: where `mkdir types/E/T` maps new types; nil leaves them unmapped.
+    ///   - remoteAccess: `.everyone` needs the kernel to check modes (`MountOptions.allowOther`).
     ///   - space: what `statfs` answers where no mapped directory does: the file system of the state directory.
     /// - Throws: EAGAIN when there is no thread for sealing.
     public init(
         registry: TypeRegistry, application: ApplicationID, transfers: TransferService, patterns: StagingPatterns,
         events: EventLog, defaultRoot: String?, reserved: [ReservedDirectory], controlFiles: [ControlFile],
-        space: @escaping @Sendable () throws(Errno) -> FileSystemSpace
+        remoteAccess: RemoteAccess, space: @escaping @Sendable () throws(Errno) -> FileSystemSpace
     ) throws(Errno) {
         let services = TreeServices(
             registry: registry, application: application, transfers: transfers,
             gate: try SharedGate(patterns: patterns, events: events), defaultRoot: defaultRoot, reserved: reserved,
-            controlFiles: controlFiles, space: space)
+            controlFiles: controlFiles, remoteAccess: remoteAccess, space: space)
         self.services = services
         self.root = RootDirectory(services)
     }
@@ -57,6 +58,7 @@ final class TreeServices: Sendable {
     let defaultRoot: String?
     let reserved: [ReservedDirectory]
     let controlFiles: [ControlFile]
+    let remoteAccess: RemoteAccess
     let space: @Sendable () throws(Errno) -> FileSystemSpace
     let mapped: MappedServices
     let backing: BackingRegistry
@@ -68,7 +70,7 @@ final class TreeServices: Sendable {
     init(
         registry: TypeRegistry, application: ApplicationID, transfers: TransferService, gate: SharedGate,
         defaultRoot: String?, reserved: [ReservedDirectory], controlFiles: [ControlFile],
-        space: @escaping @Sendable () throws(Errno) -> FileSystemSpace
+        remoteAccess: RemoteAccess, space: @escaping @Sendable () throws(Errno) -> FileSystemSpace
     ) {
         self.registry = registry
         self.application = application
@@ -77,6 +79,7 @@ final class TreeServices: Sendable {
         self.defaultRoot = defaultRoot
         self.reserved = reserved
         self.controlFiles = controlFiles
+        self.remoteAccess = remoteAccess
         self.space = space
         self.backing = BackingRegistry()
         self.mapped = MappedServices(backing: backing)

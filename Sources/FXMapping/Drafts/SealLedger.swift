@@ -35,6 +35,9 @@ public final class SealLedger: Sendable {
         var names: [DirectoryName: Bool] = [:]
         /// The file has a name that does not look temporary, so it seals when the last writer goes.
         var hasOrdinaryName: Bool
+        /// Made with no permissions at all, as tar makes the stand-in of a link it will put there at the end: as long as it is
+        /// empty it stays a draft.
+        var isPlaceholder = false
         /// The path the file was sealed under before somebody made it a backup.
         var backup: Backup?
 
@@ -130,6 +133,22 @@ public final class SealLedger: Sendable {
         }
     }
 
+    /// True for a draft that seals only if it holds something.
+    func isPlaceholder(_ identity: FileIdentity) -> Bool {
+        records.withLock { $0[identity]?.isPlaceholder ?? false }
+    }
+
+    /// A placeholder holds something after all: it is a file like any other.
+    func holdsSomething(_ identity: FileIdentity) {
+        records.withLock { records in
+            guard var record = records[identity], record.isPlaceholder else { return }
+            record.isPlaceholder = false
+            record.hasOrdinaryName = true
+            record.names = record.names.mapValues { _ in false }
+            records[identity] = record
+        }
+    }
+
     /// A handle that may write was closed once (`flush`); others may still share it (dup(2), fork(2)).
     public func flushed(_ identity: FileIdentity) {
         records.withLock { records in
@@ -151,13 +170,16 @@ public final class SealLedger: Sendable {
     // MARK: Names
 
     /// A file was created through the mount and is a draft; `writers` is 1 if it was opened for writing.
-    public func created(_ file: FileStatus, at name: DirectoryName, temporary: Bool, by uid: UInt32, writers: Int) {
+    public func created(
+        _ file: FileStatus, at name: DirectoryName, temporary: Bool, placeholder: Bool = false, by uid: UInt32, writers: Int
+    ) {
         records.withLock { records in
+            let temporary = temporary || placeholder
             if writers == 0 && !temporary { return }
             if writers == 0 && records.count >= SealLedger.maximumRecords { return }
             records[file.identity] = Record(
                 born: file.born, isUnsealed: true, writers: writers, creator: uid, names: [name: temporary],
-                hasOrdinaryName: !temporary)
+                hasOrdinaryName: !temporary, isPlaceholder: placeholder)
         }
     }
 

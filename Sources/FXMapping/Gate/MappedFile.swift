@@ -105,7 +105,11 @@ public final class MappedFile: Sendable {
     /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as promised.
     public func flush() throws(Errno) {
         guard flags.writes else { return }
-        if state.withLock({ $0.access == .free }) { root.shared.ledger.flushed(identity) }
+        if state.withLock({ $0.access == .free }) {
+            let ledger = root.shared.ledger
+            if ledger.isPlaceholder(identity), try descriptor.status().size > .zero { ledger.holdsSomething(identity) }
+            ledger.flushed(identity)
+        }
         try descriptor.duplicate().close()
     }
 

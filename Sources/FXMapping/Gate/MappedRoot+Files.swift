@@ -49,7 +49,8 @@ extension MappedRoot {
                 let status = try descriptor.status()
                 let temporary = isTemporary(place, exclusive: exclusive, mode: mode)
                 shared.ledger.created(
-                    status, at: place.key, temporary: temporary, by: caller.uid, writers: flags.writes ? 1 : 0)
+                    status, at: place.key, temporary: temporary, placeholder: exclusive && mode & 0o7777 == 0,
+                    by: caller.uid, writers: flags.writes ? 1 : 0)
                 return MappedFile(
                     descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading, uid: caller.uid)
             } catch {

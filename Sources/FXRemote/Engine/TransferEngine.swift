@@ -15,7 +15,7 @@ enum TransferJob: Sendable {
     }
 }
 
-/// Carries out uploads on a bounded number of threads; what to do next is decided by `UploadMachine`.
+/// Carries out the uploads of one remote on a bounded number of threads; what to do next is decided by `UploadMachine`.
 ///
 /// Lock order: `queue` is a leaf; jobs run outside of it.
 final class TransferEngine: Sendable {
@@ -43,17 +43,19 @@ final class TransferEngine: Sendable {
         }
     }
 
-    /// Four hide the sync of one file behind the bytes of another; more only fight over the disk.
-    static let defaultThreads = 4
-
     private let queue = Monitor(Queue())
     private let threads = Monitor<[WorkerThread]>([])
+    private let connections: Int
     private let random: @Sendable () -> Double
 
-    init(random: @escaping @Sendable () -> Double = { Double.random(in: 0...1) }) { self.random = random }
+    /// - Parameter connections: how many jobs run at the same time, each on a thread.
+    init(connections: Int, random: @escaping @Sendable () -> Double) {
+        self.connections = max(connections, 1)
+        self.random = random
+    }
 
-    func start(threads count: Int = TransferEngine.defaultThreads) throws(RemoteError) {
-        for number in 0..<count {
+    func start() throws(RemoteError) {
+        for number in 0..<connections {
             let thread = try WorkerThread(name: "fx-transfer-\(number)") { [self] in run() }
             threads.withLock { $0.append(thread) }
         }
@@ -62,9 +64,12 @@ final class TransferEngine: Sendable {
     /// Never waits; the queue is bounded by the number of files in the journal.
     func submit(_ job: TransferJob) { queue.withLock { $0.ready.append(job) } }
 
+    /// Starts nothing more; does not wait.
+    func beginStop() { queue.withLock { $0.isStopping = true } }
+
     /// Lets running jobs reach their end and forgets the others; the journal knows them.
     func stop() {
-        queue.withLock { $0.isStopping = true }
+        beginStop()
         for thread in threads.withLock({ taken in
             defer { taken = [] }
             return taken

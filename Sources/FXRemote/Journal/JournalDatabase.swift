@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 1
+    private static let version: Int64 = 2
 
     init(path: String) throws(RemoteError) {
         do {
@@ -25,6 +25,7 @@ struct JournalDatabase: Sendable {
             let found = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
             if found > JournalDatabase.version { throw RemoteError.journal(.newer) }
             if found == 0 { try queue.write { try JournalDatabase.create($0) } }
+            if found == 1 { try queue.write { try JournalDatabase.addGroups($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -36,13 +37,22 @@ struct JournalDatabase: Sendable {
                     kind INTEGER NOT NULL, mode INTEGER NOT NULL, owner INTEGER NOT NULL,
                     modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, created INTEGER NOT NULL, created_ns INTEGER NOT NULL,
                     session TEXT, upload TEXT, size INTEGER, sha256 BLOB, remote_id TEXT, committed INTEGER, committed_ns INTEGER,
-                    moving_from BLOB);
+                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0);
                 CREATE TABLE revisions (
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
                     modified_ns INTEGER NOT NULL, known INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
                     attempts INTEGER NOT NULL, error TEXT);
-                PRAGMA user_version = 1;
+                PRAGMA user_version = 2;
+                """)
+    }
+
+    /// From layout 1, which knew no groups.
+    private static func addGroups(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE entries ADD COLUMN owner_group INTEGER NOT NULL DEFAULT 0;
+                PRAGMA user_version = 2;
                 """)
     }
 
@@ -60,13 +70,13 @@ struct JournalDatabase: Sendable {
         case .put(let row):
             let committed = row.committed
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored, row.kind.rawValue,
                 Int64(row.mode), Int64(row.owner), row.modified.seconds, Int64(row.modified.nanoseconds),
                 row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
                 committed?.size.rawValue.stored, committed?.sha256.bytes.stored, committed?.remoteID,
-                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
+                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored, Int64(row.group),
             ])
         case .dropEntry(let id):
             try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [id.rawValue.stored])
@@ -130,6 +140,7 @@ extension EntryRow {
         self.kind = kind
         mode = UInt32(truncatingIfNeeded: row["mode"] as Int64)
         owner = UInt32(truncatingIfNeeded: row["owner"] as Int64)
+        group = UInt32(truncatingIfNeeded: row["owner_group"] as Int64)
         modified = row.time("modified")
         created = row.time("created")
         session = (row["session"] as String?).flatMap(SessionState.init(rawValue:))

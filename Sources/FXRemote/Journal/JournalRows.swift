@@ -13,6 +13,7 @@ struct EntryRow: Sendable, Equatable {
     var kind: Kind
     var mode: UInt32
     var owner: UInt32
+    var group: UInt32
     var modified: Timestamp
     var created: Timestamp
     /// Sessions only.

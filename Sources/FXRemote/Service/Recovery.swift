@@ -111,6 +111,10 @@ extension RevisionRow {
     var spoolName: Name? { try? Name(upload.text) }
 }
 
+extension EntryRow {
+    fileprivate var committedTime: Timestamp { committed?.time ?? created }
+}
+
 extension RemoteTree {
     /// Fills the tree with the rows of the journal, parents first whatever their order.
     func load(_ rows: [EntryRow]) {
@@ -118,11 +122,13 @@ extension RemoteTree {
             for row in rows {
                 var node = Node(
                     id: row.id, parent: row.parent, name: row.name, kind: row.kind, mode: row.mode, owner: row.owner,
-                    modified: row.modified, created: row.created, session: row.session, committed: row.committed)
+                    group: row.group, modified: row.modified, created: row.created, session: row.session, committed: row.committed)
                 node.movingFrom = row.movingFrom
                 state.index.insert(node)
             }
             state.index.recountSubdirectories()
+            let committed = rows.filter { $0.committed != nil }.sorted { $0.committedTime < $1.committedTime }
+            for row in committed.suffix(RecentCommits.limit) { state.recent.note(row.id) }
         }
     }
 
@@ -134,7 +140,7 @@ extension RemoteTree {
                 state.index.children(of: .root).filter { $0.session == .completing }.map(\.id)
             )
         }
-        for id in files { services.engine.submit(.upload(self, id)) }
+        for id in files { engine.submit(.upload(self, id)) }
         for id in completing { continueCompletion(of: id) }
     }
 }

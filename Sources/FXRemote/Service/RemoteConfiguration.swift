@@ -21,10 +21,16 @@ public struct RemoteConfiguration: Sendable {
     public var retry: RetryPolicy
     /// How long a rename waits for a file that is being sent, before it fails with EBUSY.
     public var operationTimeout: Duration
+    /// Files sent at the same time.
+    public var connections: Int
+
+    /// Four hide the sync of one file behind the bytes of another; more only fight over a disk.
+    public static let standardConnections = 4
 
     public init(
         name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote, retry: RetryPolicy = RetryPolicy(),
-        operationTimeout: Duration = .seconds(15), looksTemporary: @escaping StagingRule = { _, _, _ in false }
+        operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
+        looksTemporary: @escaping StagingRule = { _, _, _ in false }
     ) {
         self.name = name
         self.kind = kind
@@ -32,6 +38,7 @@ public struct RemoteConfiguration: Sendable {
         self.commit = commit
         self.retry = retry
         self.operationTimeout = operationTimeout
+        self.connections = connections
         self.looksTemporary = looksTemporary
     }
 }

@@ -11,12 +11,14 @@ public struct TransferRecord: Sendable, Equatable {
     public var error: String?
     public var sha256: String?
     public var sealed: Timestamp?
+    public var committed: Timestamp?
 
     public var json: JSONValue {
         .object([
             .init("path", .string(path.description)), .init("state", .string(state.rawValue)), .init("size", .bytes(size)),
             .init("acknowledged", .bytes(acknowledged)), .init("attempts", .integer(Int64(attempts))),
             .init("error", .text(error)), .init("sha256", .text(sha256)), .init("sealed", .time(sealed)),
+            .init("committed_at", .time(committed)),
         ])
     }
 }
@@ -25,8 +27,11 @@ extension TransferService {
     /// Everything that is not on its remote, in path order: drafts, queued, uploading and failed files.
     public func transfers() -> [TransferRecord] { trees.flatMap { $0.transfers() } }
 
-    /// What `.fxmount/transfers.jsonl` holds: one object a line.
-    public var transfersJSONLines: String { transfers().map { $0.json.text + "\n" }.joined() }
+    /// The files committed last, the newest first; at most `RecentCommits.limit` of each remote.
+    public func recentCommits() -> [TransferRecord] { trees.flatMap { $0.recentCommits() } }
+
+    /// What `.fxmount/transfers.jsonl` holds, one object a line: what is not committed, then what was committed last.
+    public var transfersJSONLines: String { (transfers() + recentCommits()).map { $0.json.text + "\n" }.joined() }
 
     /// What `.fxmount/status.json` says of remotes.
     public var statusJSON: JSONValue { .array(trees.map(\.statusJSON)) }
@@ -59,6 +64,18 @@ extension RemoteTree {
             TransferRecord(
                 path: path, state: standing.phase, size: standing.size, acknowledged: standing.acknowledged,
                 attempts: standing.attempts, error: standing.errorText, sha256: standing.sha256?.text, sealed: standing.sealed)
+        }
+    }
+
+    func recentCommits() -> [TransferRecord] {
+        state.withLock { state in
+            state.recent.newestFirst.compactMap { id in
+                // A newer content on its way is listed as that.
+                guard let node = state.index[id], node.revisions.isEmpty, let committed = node.committed else { return nil }
+                return TransferRecord(
+                    path: RelativePath([name] + state.index.path(of: id).components), state: .committed, size: committed.size,
+                    acknowledged: committed.size, attempts: 0, sha256: committed.sha256.text, committed: committed.time)
+            }
         }
     }
 
@@ -106,25 +123,5 @@ extension RemoteTree {
             .init("reads_ranges", .bool(facts.readsRanges)), .init("size_needed_first", .bool(facts.needsSizeFirst)),
             .init("chunk_size", .bytes(facts.preferredChunk)), .init("parallel_chunks", .integer(Int64(facts.parallelChunks))),
         ])
-    }
-
-    func retry(below prefix: RelativePath) -> Int {
-        let again: [EntryID] = state.withLock { state in
-            var again: [EntryID] = []
-            for id in state.failed {
-                let path = RelativePath([name] + state.index.path(of: id).components)
-                guard path.isWithin(prefix), let node = state.index[id] else { continue }
-                for revision in node.revisions where revision.phase == .failed {
-                    revision.clearAttempts()
-                    revision.setPhase(.queued)
-                    services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
-                }
-                again.append(id)
-            }
-            for id in again { state.reclassify(id) }
-            return again
-        }
-        for id in again { services.engine.submit(.upload(self, id)) }
-        return again.count
     }
 }

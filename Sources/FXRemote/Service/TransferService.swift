@@ -18,22 +18,24 @@ public final class TransferService: Sendable {
         stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog = EventLog(), clock: WallClock = .system
     ) throws(RemoteError) {
         try self.init(
-            stateDirectory: stateDirectory, remotes: remotes, events: events, clock: clock, engine: TransferEngine(), didCommit: { _ in })
+            stateDirectory: stateDirectory, remotes: remotes, events: events, clock: clock,
+            random: { Double.random(in: 0...1) }, didCommit: { _ in })
     }
 
     init(
-        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog, clock: WallClock, engine: TransferEngine,
-        didCommit: @escaping @Sendable ([JournalChange]) -> Void
+        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog, clock: WallClock,
+        random: @escaping @Sendable () -> Double, didCommit: @escaping @Sendable ([JournalChange]) -> Void
     ) throws(RemoteError) {
         let spool = try Spool(stateDirectory: stateDirectory)
         let journal = try Journal(path: stateDirectory + "/journal.sqlite", didCommit: didCommit)
         let contents = try journal.contents()
         services = TreeServices(
-            spool: spool, journal: journal, engine: engine, digests: DigestWorker(), events: events, clock: clock, contents: contents)
+            spool: spool, journal: journal, digests: DigestWorker(), events: events, clock: clock, contents: contents)
         var trees: [RemoteTree] = []
         for remote in remotes {
             try remote.backend.prepare()
-            trees.append(RemoteTree(remote, services: services))
+            let engine = TransferEngine(connections: remote.connections, random: random)
+            trees.append(RemoteTree(remote, services: services, engine: engine))
         }
         self.trees = trees
         try Recovery(services: services, trees: trees).run(contents)
@@ -48,8 +50,10 @@ public final class TransferService: Sendable {
         if !isFirst { return }
         try services.journal.start()
         try services.digests.start()
-        try services.engine.start()
-        for tree in trees { tree.resume() }
+        for tree in trees {
+            try tree.engine.start()
+            tree.resume()
+        }
     }
 
     public func tree(named name: Name) -> RemoteTree? { trees.first { $0.name == name } }
@@ -69,7 +73,8 @@ public final class TransferService: Sendable {
 
     /// Ends the threads without waiting for transfers; the next start goes on.
     public func stop() {
-        services.engine.stop()
+        for tree in trees { tree.engine.beginStop() }
+        for tree in trees { tree.engine.stop() }
         services.digests.stop()
         for tree in trees {
             tree.state.withLock { state in
@@ -90,7 +95,6 @@ public final class TransferService: Sendable {
     public func retry(_ prefix: RelativePath = RelativePath()) -> Int {
         var count = 0
         for tree in trees { count += tree.retry(below: prefix) }
-        services.engine.hurry()
         return count
     }
 }

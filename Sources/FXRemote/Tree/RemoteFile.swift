@@ -99,7 +99,7 @@ public final class RemoteFile: Sendable {
         if !writes { throw .local(.badFileDescriptor, during: .spool) }
         while true {
             let draft = try currentDraft()
-            if try body(draft) {
+            if try attempt(body, on: draft) {
                 state.withLock { state in
                     state.hasWritten = true
                     state.draft = draft
@@ -107,6 +107,15 @@ public final class RemoteFile: Sendable {
                 tree.touch(entry)
                 return draft
             }
+        }
+    }
+
+    /// A change that failed leaves a file its writer did not mean: the handle and the draft remember it.
+    private func attempt(_ body: (Revision) throws(RemoteError) -> Bool, on draft: Revision) throws(RemoteError) -> Bool {
+        do throws(RemoteError) { return try body(draft) } catch {
+            remember(error)
+            tree.state.withLock { $0.index.update(entry) { $0.damage = error } }
+            throw error
         }
     }
 

@@ -16,10 +16,13 @@ public final class RemoteTree: Sendable {
     let configuration: RemoteConfiguration
     let backend: any Backend
     let services: TreeServices
+    /// A remote that does not answer holds up its own threads only.
+    let engine: TransferEngine
     let state: Monitor<TreeState>
     let waits = Waits()
 
-    init(_ configuration: RemoteConfiguration, services: TreeServices) {
+    init(_ configuration: RemoteConfiguration, services: TreeServices, engine: TransferEngine) {
+        self.engine = engine
         name = configuration.name
         kind = configuration.kind
         self.configuration = configuration
@@ -27,7 +30,7 @@ public final class RemoteTree: Sendable {
         self.services = services
         let now = services.clock.now()
         let root = Node(
-            id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, modified: now, created: now)
+            id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, group: 0, modified: now, created: now)
         state = Monitor(TreeState(index: TreeIndex(root: root)))
     }
 
@@ -40,7 +43,7 @@ public final class RemoteTree: Sendable {
     private static func emptyRoot(named name: Name) -> RemoteEntry {
         let epoch = Timestamp(seconds: 0)
         return RemoteEntry(
-            id: .root, parent: .root, name: name, kind: .root, size: .zero, mode: 0o755, modified: epoch, created: epoch,
+            id: .root, parent: .root, name: name, kind: .root, size: .zero, mode: 0o755, owner: 0, group: 0, modified: epoch, created: epoch,
             isCommitted: true, takesChanges: true, subdirectories: 0)
     }
 
@@ -102,7 +105,7 @@ public final class RemoteTree: Sendable {
             let isSession = parent == .root
             let node = Node(
                 id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,
-                owner: caller.uid, modified: now, created: now, session: isSession ? .open : nil)
+                owner: caller.uid, group: state.group(for: caller, in: parent), modified: now, created: now, session: isSession ? .open : nil)
             state.index.insert(node)
             state.index.update(parent) { $0.modified = now }
             services.journal.enqueue([.put(node.row(remote: self.name))])
@@ -127,6 +130,19 @@ public final class RemoteTree: Sendable {
         try state.withLock { state throws(RemoteError) in
             _ = try state.checkChange(of: id)
             state.index.update(id) { $0.mode = mode & 0o7777 }
+            journalEntry(id, state)
+        }
+    }
+
+    /// Answers `chown`; kept when root asks, without effect else.
+    public func setOwner(_ id: EntryID, to owner: UInt32?, group: UInt32?, caller: Caller) throws(RemoteError) {
+        try state.withLock { state throws(RemoteError) in
+            _ = try state.checkChange(of: id)
+            if caller.uid != 0 { return }
+            state.index.update(id) { node in
+                node.owner = owner ?? node.owner
+                node.group = group ?? node.group
+            }
             journalEntry(id, state)
         }
     }

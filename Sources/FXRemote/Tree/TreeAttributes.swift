@@ -5,22 +5,39 @@ extension RemoteTree {
     /// The names `attribute(_:of:)` may answer.
     public static let attributeNames = [
         "state", "error", "progress", "attempts", "sha256", "remote_id", "url", "status_url", "expires", "committed_at",
+        "files",
     ]
 
     /// One attribute of an entry, as text.
     /// - Throws: `.noAttribute` when it has none of that name, or no value for it now.
     public func attribute(_ attribute: String, of id: EntryID) throws(RemoteError) -> String {
         guard let node = state.withLock({ $0.index[id] }) else { throw .noSuchEntry }
-        let value: String?
-        if let session = node.session {
-            value = attribute == "state" ? session.rawValue : nil
-        } else if node.kind == .file {
-            value = fileAttribute(attribute, of: node)
-        } else {
-            value = nil
-        }
+        let value = node.kind == .file ? fileAttribute(attribute, of: node) : directoryAttribute(attribute, of: node)
         guard let value else { throw .noAttribute }
         return value
+    }
+
+    private func directoryAttribute(_ attribute: String, of node: Node) -> String? {
+        switch attribute {
+        case "state": return node.session?.rawValue
+        case "error": return node.session == nil ? nil : obstacleText(of: node)
+        case "progress":
+            let totals = state.withLock { $0.totals(below: node.id) }
+            return "\(totals.done.rawValue)/\(totals.size.rawValue)"
+        case "files": return state.withLock { $0.totals(below: node.id) }.text
+        default: return nil
+        }
+    }
+
+    /// Why the session cannot be completed: files the remote refused, at any time; after a refused completion drafts too.
+    private func obstacleText(of session: Node) -> String? {
+        let (obstacles, hasFailed) = state.withLock { ($0.obstacles(in: session.id), $0.failure(below: session.id) != nil) }
+        switch session.refusal {
+        case .incomplete, nil:
+            let isKnown = hasFailed || session.refusal != nil
+            return isKnown && !obstacles.isEmpty ? RemoteError.incomplete(obstacles).message : nil
+        case let refusal?: return refusal.message
+        }
     }
 
     private func fileAttribute(_ attribute: String, of node: Node) -> String? {

@@ -32,7 +32,8 @@ extension RemoteTree {
                 if state.index.child(name, of: parent) != nil { throw .exists }
                 if state.isPromised(name, in: parent) { throw .busy }
                 var node = Node(
-                    id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid, modified: now, created: now)
+                    id: id, parent: parent, name: name, kind: .file, mode: mode & 0o7777, owner: caller.uid,
+                    group: state.group(for: caller, in: parent), modified: now, created: now)
                 node.revisions = [revision]
                 node.isTemporary = isTemporary
                 node.writers = 1
@@ -60,7 +61,10 @@ extension RemoteTree {
             if node.kind != .file { throw .isDirectory }
             if flags.writes {
                 _ = try state.checkChange(of: id)
-                state.index.update(id) { $0.writers += 1 }
+                state.index.update(id) { node in
+                    node.writers += 1
+                    node.damage = nil
+                }
             }
         }
         let file = RemoteFile(tree: self, entry: id, opener: caller, writes: flags.writes)
@@ -164,11 +168,13 @@ extension RemoteTree {
     /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
         // Counted as under way from here on, so that whoever waits for the session waits for this.
-        let draft: Revision? = state.withLock { state in
-            guard let draft = state.index[id]?.draft else { return nil }
+        let (draft, damage) = state.withLock { state -> (Revision?, RemoteError?) in
+            guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
+            if let damage = node.damage { return (nil, damage) }
             state.setSealing(id, true)
-            return draft
+            return (draft, nil)
         }
+        if let damage { return sealed(.failure(damage)) }
         guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
             if try !draft.prepareSeal() {
@@ -217,7 +223,7 @@ extension RemoteTree {
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
             sealed(.success(draft))
-            services.engine.submit(.upload(self, id))
+            engine.submit(.upload(self, id))
         }
     }
 

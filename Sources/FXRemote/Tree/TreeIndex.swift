@@ -8,9 +8,12 @@ struct Node: Sendable {
     var kind: EntryRow.Kind
     var mode: UInt32
     var owner: UInt32
+    var group: UInt32
     var modified: Timestamp
     var created: Timestamp
     var session: SessionState?
+    /// Why the session could not be completed the last time.
+    var refusal: RemoteError?
     var committed: CommittedRow?
     /// Contents that are not on the remote yet, oldest first; at most the last is a draft.
     var revisions: [Revision] = []
@@ -27,12 +30,15 @@ struct Node: Sendable {
     var isHeld = false
     /// Somebody makes a draft of it; others wait for that one.
     var isDrafting = false
+    /// A write to its draft failed: it is not what its writer meant it to be, and is not sealed until somebody opens it for
+    /// writing again.
+    var damage: RemoteError?
     var subdirectories: UInt32 = 0
 
     func row(remote: Name) -> EntryRow {
         EntryRow(
-            id: id, remote: remote, parent: parent, name: name, kind: kind, mode: mode, owner: owner, modified: modified,
-            created: created, session: session, committed: committed, movingFrom: movingFrom)
+            id: id, remote: remote, parent: parent, name: name, kind: kind, mode: mode, owner: owner, group: group,
+            modified: modified, created: created, session: session, committed: committed, movingFrom: movingFrom)
     }
 
     /// True when nothing the service may have heard of is under way, so that the path may change.

@@ -2,7 +2,7 @@ internal import FXSystem
 
 /// Completing and aborting sessions.
 extension RemoteTree {
-    /// Answers `setfattr -n user.fxmount.state`: `complete` or `aborted` on a session.
+    /// Answers `setfattr -n user.fxmount.state`: `complete` or `aborted` on a session, `retry` on any entry.
     public func setAttribute(
         _ attribute: String, to value: String, of id: EntryID, completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
     ) -> WaitToken {
@@ -12,6 +12,9 @@ extension RemoteTree {
             switch value {
             case "complete": try complete(id, token)
             case "aborted": try abort(id, token)
+            case "retry":
+                try retry(below: id)
+                waits.finish(token, .success(()))
             default: throw .invalidArgument
             }
         } catch { waits.finish(token, .failure(error)) }
@@ -32,9 +35,15 @@ extension RemoteTree {
             case .open, .failed: break
             }
             let obstacles = state.obstacles(in: id)
-            if !obstacles.isEmpty { throw .incomplete(obstacles) }
+            if !obstacles.isEmpty {
+                state.index.update(id) { $0.refusal = .incomplete(obstacles) }
+                throw .incomplete(obstacles)
+            }
             state.completionWaits[id, default: []].append(token)
-            state.index.update(id) { $0.session = .completing }
+            state.index.update(id) { node in
+                node.session = .completing
+                node.refusal = nil
+            }
             journalEntry(id, state)
             return false
         }
@@ -55,7 +64,7 @@ extension RemoteTree {
 
     /// Waits for what is sealed, then lets the engine finish; also after a restart.
     func continueCompletion(of id: EntryID) {
-        _ = waitUntilCommitted(below: id) { [self] _ in services.engine.submit(.complete(self, id)) }
+        _ = waitUntilCommitted(below: id) { [self] _ in engine.submit(.complete(self, id)) }
     }
 
     /// Runs on an engine thread when nothing below the session is under way any more.
@@ -81,7 +90,10 @@ extension RemoteTree {
             let isComplete = state.withLock { state in
                 // The service has completed it; only the journal has not got that yet, and will hear it again.
                 if state.index[id]?.session == .complete { return true }
-                state.index.update(id) { $0.session = .open }
+                state.index.update(id) { node in
+                    node.session = .open
+                    node.refusal = error
+                }
                 journalEntry(id, state)
                 return false
             }

@@ -12,6 +12,7 @@ struct TreeState: Sendable {
     /// Files with a content the remote refused for good.
     var failed: Set<EntryID> = []
     var revisionWaits: [RevisionID: [WaitToken]] = [:]
+    var recent = RecentCommits()
     var belowWaits: [(entry: EntryID, token: WaitToken)] = []
     var completionWaits: [EntryID: [WaitToken]] = [:]
 
@@ -25,8 +26,8 @@ struct TreeState: Sendable {
         let kind: RemoteEntry.Kind =
             id == .root ? .root : node.session.map { .session($0) } ?? (node.kind == .file ? .file(node.fileState) : .directory)
         return RemoteEntry(
-            id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode, modified: node.modified,
-            created: node.created, isCommitted: node.committed != nil, takesChanges: takesChanges(id),
+            id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode, owner: node.owner,
+            group: node.group, modified: node.modified, created: node.created, isCommitted: node.committed != nil, takesChanges: takesChanges(id),
             subdirectories: node.subdirectories)
     }
 
@@ -63,6 +64,12 @@ struct TreeState: Sendable {
         return nil
     }
 
+    /// The group of a new entry: its maker's, or that of a directory with the set-group-ID bit (mkdir(2)).
+    func group(for caller: Caller, in parent: EntryID) -> UInt32 {
+        if let directory = index[parent], directory.mode & 0o2000 != 0 { return directory.group }
+        return caller.gid
+    }
+
     func hasActive(below id: EntryID) -> Bool { active.contains { index.isWithin($0, id) } }
 
     mutating func setSealing(_ id: EntryID, _ isSealing: Bool) {
@@ -94,7 +101,6 @@ struct TreeState: Sendable {
 final class TreeServices: Sendable {
     let spool: Spool
     let journal: Journal
-    let engine: TransferEngine
     let digests: DigestWorker
     let events: EventLog
     let clock: WallClock
@@ -102,12 +108,10 @@ final class TreeServices: Sendable {
     private let lastRevision: Atomic<UInt64>
 
     init(
-        spool: Spool, journal: Journal, engine: TransferEngine, digests: DigestWorker, events: EventLog, clock: WallClock,
-        contents: JournalContents
+        spool: Spool, journal: Journal, digests: DigestWorker, events: EventLog, clock: WallClock, contents: JournalContents
     ) {
         self.spool = spool
         self.journal = journal
-        self.engine = engine
         self.digests = digests
         self.events = events
         self.clock = clock

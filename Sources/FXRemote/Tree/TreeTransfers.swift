@@ -54,6 +54,7 @@ extension RemoteTree {
                 node.revisions.removeAll { kept in kept.id == revision.id || superseded.contains { $0.id == kept.id } }
             }
             revision.setPhase(.committed)
+            state.recent.note(id)
             state.reclassify(id)
             journalEntry(id, state)
             let node = state.index[id]
@@ -130,7 +131,7 @@ extension RemoteTree {
 
     func submitNext(_ id: EntryID) {
         let hasNext = state.withLock { $0.index[id]?.nextToSend?.phase == .queued }
-        if hasNext { services.engine.submit(.upload(self, id)) }
+        if hasNext { engine.submit(.upload(self, id)) }
     }
 
     // MARK: - The caller's side

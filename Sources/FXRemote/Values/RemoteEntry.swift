@@ -38,6 +38,9 @@ public struct RemoteEntry: Sendable, Equatable {
     public var size: ByteCount
     /// Permission bits.
     public var mode: UInt32
+    /// Who made it, unless root gave it to somebody else.
+    public var owner: UInt32
+    public var group: UInt32
     public var modified: Timestamp
     public var created: Timestamp
     /// True when the remote holds some content under this name, possibly an older one than is shown.

@@ -1,4 +1,5 @@
 internal import FXMapping
+internal import FXRemote
 internal import FXSystem
 internal import Glibc
 internal import SystemPackage
@@ -67,10 +68,14 @@ enum StateChecks {
     ) -> [Check] {
         if unsafe access(directory.path(of: "mappings.sqlite"), F_OK) != 0 { return [.ok("mappings", "none yet")] }
         do {
+            let findings = try RegistryCheck.findings(path: directory.path(of: "mappings.sqlite"))
+            if !findings.isEmpty {
+                return [.fail("mappings", findings.joined(separator: "; "), "restore mappings.sqlite from a backup")]
+            }
             let types = try TypeRegistry(databasePath: directory.path(of: "mappings.sqlite"))
                 .types(in: try application.id(context.surroundings))
             let mapped = types.filter { $0.status == .mapped }.count
-            var checks: [Check] = [.ok("mappings", "database opens; \(types.count) types, \(mapped) mapped")]
+            var checks: [Check] = [.ok("mappings", "database is sound; \(types.count) types, \(mapped) mapped")]
             for type in types {
                 guard let path = type.path else { continue }
                 do throws(MappingError) { _ = try RealDirectory(mapping: path) } catch {
@@ -84,15 +89,14 @@ enum StateChecks {
     }
 
     private static func journal(_ directory: borrowing StateDirectory) -> Check {
-        guard let name = try? Name("journal.sqlite"), let file = try? directory.descriptor.open(name, [.readOnly]) else {
-            return .ok("journal", "none yet")
-        }
-        // The first 16 bytes of every SQLite database (sqlite.org/fileformat.html).
-        let magic = Array("SQLite format 3".utf8) + [0]
-        let head = (try? file.read(16, at: 0)) ?? []
-        return head == magic || head.isEmpty
-            ? .ok("journal", "database is there")
-            : .fail("journal", "is not a database", "restore journal.sqlite from a backup, or move it away")
+        let path = directory.path(of: "journal.sqlite")
+        if unsafe access(path, F_OK) != 0 { return .ok("journal", "none yet") }
+        let remedy = "restore journal.sqlite from a backup, or move it away: sealed bytes are in spool/"
+        do throws(RemoteError) {
+            let findings = try JournalCheck.findings(path: path)
+            return findings.isEmpty
+                ? .ok("journal", "database is sound") : .fail("journal", findings.joined(separator: "; "), remedy)
+        } catch { return .fail("journal", error.message, remedy) }
     }
 
     private static func mounts(_ context: CommandContext) -> [Check] {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FXSystem
+internal import SystemPackage
 
 /// `fxmount session …`
 struct SessionCommand: ParsableCommand {
@@ -129,31 +130,33 @@ struct SessionStatusCommand: RunnableCommand {
     func perform(_ context: CommandContext) throws {
         let session = try context.session(path)
         let found = try session.mount.access.attributes(
-            SessionCommand.attributes.map { "user.fxmount.\($0)" }, of: session.path)
+            (SessionCommand.attributes + ["files"]).map { "user.fxmount.\($0)" }, of: session.path)
         var members: [JSONValue.Member] = [.init("path", .string(session.path)), .init("remote", .string(session.remote))]
         for name in SessionCommand.attributes { members.append(.init(name, .text(found["user.fxmount.\(name)"]))) }
-        let files = counts(of: try session.mount.transfers(), below: session)
-        members.append(.init("files", .object(files.map { .init($0.key, .integer($0.value)) })))
+        let files = try session.mount.files(below: session.path)
+        members.append(.init("files", .object(counts(found["user.fxmount.files"] ?? ""))))
+        members.append(.init("transfers", .array(files.map(\.json))))
         context.printer.document(.object(members))
+        members.removeLast()
         context.printer.table(["KEY", "VALUE"], StatusCommand.rows(.object(members), under: ""))
+        if !files.isEmpty {
+            context.printer.say("")
+            context.printer.table(
+                ["STATE", "SIZE", "PATH", "ERROR"],
+                files.map { file in
+                    let size = ByteCount(UInt64(clamping: file.size)).description
+                    return [file.state, size, displayed(file.path.utf8), displayed((file.error ?? "").utf8)]
+                })
+        }
     }
 
-    /// Transfers of the session by state.
-    private func counts(
-        of transfers: [JSONValue], below session: (path: String, mount: LiveMount, remote: String)
-    ) -> [(key: String, value: Int64)] {
-        // As the mount shows it, as the transfers name it: from `sessions/` or from the remote on.
-        let inside: Substring = session.path.dropFirst(session.mount.path.count + 1)
-        let short: Substring = inside.dropFirst("sessions/".count)
-        let own: Substring = short.dropFirst(session.remote.count + 1)
-        let prefixes = ["\(session.path)/", "\(inside)/", "\(short)/", "\(own)/"]
-        var counts: [String: Int64] = [:]
-        for transfer in transfers {
-            guard let path = transfer["path"]?.string, let state = transfer["state"]?.string else { continue }
-            if let remote = transfer["remote"]?.string, remote != session.remote { continue }
-            if prefixes.contains(where: path.hasPrefix) { counts[state, default: 0] += 1 }
+    /// Reads `committed=3 failed=1`.
+    private func counts(_ text: String) -> [JSONValue.Member] {
+        text.split(separator: " ").compactMap { word in
+            let parts = word.split(separator: "=")
+            guard parts.count == 2, let count = Int64(parts[1]) else { return nil }
+            return .init(String(parts[0]), .integer(count))
         }
-        return counts.sorted { $0.key < $1.key }
     }
 }
 
@@ -217,11 +220,18 @@ private struct SessionChange {
         var failure = failure
         if failure.status == .timedOut {
             failure.hint = "it goes on in the background; `fxmount session status` shows how far it is"
-        } else if let reason = (try? session.mount.access.attributes(["user.fxmount.error"], of: session.path))?[
-            "user.fxmount.error"], !reason.isEmpty
-        {
+            return failure
+        }
+        let reason = try? session.mount.access.attributes(["user.fxmount.error"], of: session.path)["user.fxmount.error"]
+        if let reason, !reason.isEmpty {
             failure.message = "\(displayed(session.path.utf8)): \(displayed(reason.utf8))"
             failure.hint = "`fxmount session status` shows the files by state"
+        }
+        // Drafts and refused files: the mount answers EBUSY, and each is named.
+        if failure.errno == .resourceBusy {
+            failure.status = .workLeft
+            failure.obstacles = ((try? session.mount.files(below: session.path)) ?? []).filter(\.isObstacle)
+            failure.hint = "close what is open; `fxmount retry` sends failed files again, `fxmount export` rescues them"
         }
         return failure
     }

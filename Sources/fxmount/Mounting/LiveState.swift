@@ -34,7 +34,7 @@ final class LiveState: Sendable {
     func files() throws(NameError) -> [ControlFile] {
         [
             ControlFile(name: try Name("status.json")) { self.status.text + "\n" },
-            ControlFile(name: try Name("transfers.jsonl")) { LiveState.lines(self.transfers.transfers().map(\.json)) },
+            ControlFile(name: try Name("transfers.jsonl")) { self.transfers.transfersJSONLines },
             ControlFile(name: try Name("events.jsonl")) { LiveState.lines(self.events.recent.map(\.json)) },
             ControlFile(name: try Name("limits.json")) {
                 JSONValue.object([.init("remotes", self.transfers.limitsJSON)]).text + "\n"

@@ -2,6 +2,7 @@ internal import FXFuse
 internal import FXMapping
 internal import FXRemote
 internal import FXSystem
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
@@ -31,6 +32,8 @@ enum MountAssembly {
             patterns: try TransferAssembly.patterns(plan.configuration.list("types.staging_patterns")), events: events,
             defaultRoot: plan.configuration.text("types.default_root"),
             reserved: [.mountPoint(plan.mountpoint), .state(plan.stateDirectory)], controlFiles: try live.files(),
+            // Below a mount by an ordinary user, files would be theirs whoever writes them.
+            remoteAccess: plan.configuration.bool("mount.allow_other") && geteuid() == 0 ? .everyone : .mountingUser,
             space: { () throws(Errno) in try state.descriptor.space() })
         do {
             // New entities and types show within a second.
@@ -53,6 +56,7 @@ enum MountAssembly {
         options.readOnly = plan.kernel.isReadOnly
         options.passthrough = plan.configuration.bool("mount.passthrough")
         options.workers = plan.configuration.integer("mount.workers") ?? options.workers
+        options.attributeTimeout = plan.configuration.duration("mount.attribute_timeout") ?? options.attributeTimeout
         for option in plan.kernel.passedOn {
             if option.hasPrefix("fsname=") {
                 options.fsName = String(option.dropFirst("fsname=".count))

@@ -35,6 +35,7 @@ enum TransferAssembly {
         return RemoteConfiguration(
             name: name, kind: settings.kind, backend: store, commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
+            connections: settings.integer("connections") ?? RemoteConfiguration.standardConnections,
             looksTemporary: { patterns.matches($0, parent: nil, exclusive: $1, mode: $2) })
     }
 

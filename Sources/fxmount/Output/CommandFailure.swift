@@ -11,6 +11,8 @@ struct CommandFailure: Error, Sendable, Equatable {
     var hint: String?
     /// The file or directory it is about, as the user would type it.
     var path: String?
+    /// The files that stand in the way, each for itself.
+    var obstacles: [SessionFile] = []
 
     init(_ status: ExitStatus, _ message: String, hint: String? = nil, path: String? = nil, errno: Errno? = nil) {
         self.status = status
@@ -27,20 +29,27 @@ struct CommandFailure: Error, Sendable, Equatable {
             path: path, errno: errno)
     }
 
-    /// `{"error":{"code","exit","errno","message","hint","path"}}`: every key always there, null when it says nothing.
+    /// `{"error":{"code","exit","errno","message","hint","path"}}`: every key always there, null when it says nothing;
+    /// besides, `obstacles` where files stand in the way.
     var json: JSONValue {
-        [
-            "error": [
-                "code": .string(status.code), "exit": .integer(Int64(status.rawValue)),
-                "errno": .text(errno?.symbol), "message": .string(message), "hint": .text(hint),
-                "path": .text(path),
-            ]
+        var members: [JSONValue.Member] = [
+            .init("code", .string(status.code)), .init("exit", .integer(Int64(status.rawValue))),
+            .init("errno", .text(errno?.symbol)), .init("message", .string(message)), .init("hint", .text(hint)),
+            .init("path", .text(path)),
         ]
+        if !obstacles.isEmpty { members.append(.init("obstacles", .array(obstacles.map(\.json)))) }
+        return ["error": .object(members)]
     }
+
+    /// More lines than a person reads; `--json` has all.
+    private static let shownObstacles = 50
 
     /// What a person reads on stderr.
     var text: String {
         var text = "fxmount: \(message)"
+        for obstacle in obstacles.prefix(CommandFailure.shownObstacles) { text += "\n  \(obstacle.sentence)" }
+        let more = obstacles.count - CommandFailure.shownObstacles
+        if more > 0 { text += "\n  and \(more) more" }
         if let hint { text += "\n  \(hint)" }
         return text
     }

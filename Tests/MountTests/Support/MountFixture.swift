@@ -107,9 +107,8 @@ final class Mounted {
         let ready = waitUntil(seconds: 20) {
             if !child.isRunning { return true }
             guard Mounts.isMounted(mountpoint) else { return false }
-            return setup.account == .current
-                ? Sys.exists("\(control)/status.json")
-                : ((try? run(["test", "-e", "\(control)/status.json"], account: setup.account))?.code == 0)
+            // Reading tells a mount that answers from a dead one of an earlier daemon.
+            return (try? run(["cat", "\(control)/status.json"], account: setup.account))?.code == 0
         }
         if !ready || !child.isRunning {
             let finished = child.finish(seconds: 0)
