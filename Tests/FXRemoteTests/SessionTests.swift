@@ -4,7 +4,7 @@ import Testing
 
 @testable import FXRemote
 
-/// The sentences of docs/semantics-sessions.md, on a local store.
+/// The sentences S1 to S34 of docs/SEMANTICS.md, on a local store.
 @Suite struct SessionTests {
     let bench: Workbench
     let service: TransferService

@@ -5,22 +5,25 @@ internal import SystemPackage
 
 /// A directory below a mapped type, or its root.
 final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
-    /// Set for the root of a type only.
-    private let ownRoot: MappedRoot?
+    /// Set for the root of a type only; another one when the type has another policy.
+    private let ownRoot: Mutex<MappedRoot?>
     private let held = Mutex<Anchor?>(nil)
 
     /// The root of a type.
     init(root: MappedRoot, services: MappedServices) {
-        self.ownRoot = root
+        self.ownRoot = Mutex(root)
         super.init(root.status, typeID: root.type.id, services: services, parent: nil, name: nil)
     }
 
     init(_ status: FileStatus, typeID: Int64, services: MappedServices, parent: MappedDirectory, name: Name) {
-        self.ownRoot = nil
+        self.ownRoot = Mutex(nil)
         super.init(status, typeID: typeID, services: services, parent: parent, name: name)
     }
 
-    override var root: MappedRoot? { ownRoot ?? super.root }
+    override var root: MappedRoot? { ownRoot.withLock { $0 } ?? super.root }
+
+    /// The same directory under another rule, for everything below it and at once.
+    func govern(by root: MappedRoot) { ownRoot.withLock { $0 = root } }
     override var asDirectory: (any DirectoryNode)? { self }
 
     // MARK: Anchor
@@ -34,12 +37,12 @@ final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
             held = made
             return (made, true)
         }
-        if isNew && ownRoot == nil { services.anchors.holds(self) }
+        if isNew && name != nil { services.anchors.holds(self) }
         return anchor
     }
 
     private func openAnchor() throws(Errno) -> OwnedDescriptor {
-        if let ownRoot { return try ownRoot.descriptor.duplicate() }
+        if let own = ownRoot.withLock({ $0 }) { return try own.descriptor.duplicate() }
         let (parent, name) = try location()
         let descriptor = try parent.anchor().descriptor.open(name, [.pathOnly, .directory])
         let status = try descriptor.status()
@@ -54,7 +57,7 @@ final class MappedDirectory: MappedNode, DirectoryNode, @unchecked Sendable {
     override func backingStatus(using handle: (any FileHandle)? = nil) throws(Errno) -> FileStatus {
         // An open directory is the directory, whatever its name is now.
         if let present = held.withLock({ $0 }) { return try present.descriptor.status() }
-        return try ownRoot == nil ? super.backingStatus(using: handle) : anchor().descriptor.status()
+        return try name != nil ? super.backingStatus(using: handle) : anchor().descriptor.status()
     }
 
     override func pinned<Result>(_ body: (borrowing OwnedDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {

@@ -28,8 +28,11 @@ final class MappedFileHandle: FileHandle {
         let registry = node.services.backing
         switch file.kernelAccess {
         case .judged:
+            // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough first). Where
+            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one can
+            // still be, and then the kernel refuses the open with EIO.
+            if file.flags.reads { return Grant(reply: OpenReply(directIO: true), counts: false) }
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
-            guard node.mode.present != nil else { return Grant(reply: OpenReply(directIO: true), counts: false) }
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: true)
         case .direct:
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: false)
@@ -42,7 +45,7 @@ final class MappedFileHandle: FileHandle {
     private static func counted(_ mode: InodeMode.Grant, judged: Bool) -> Grant {
         switch mode {
         case .passthrough(let id): Grant(reply: OpenReply(directIO: judged, backing: id), counts: true)
-        case .cached: Grant(reply: OpenReply(keepCache: true), counts: true)
+        case .cached: Grant(reply: OpenReply(directIO: judged, keepCache: true), counts: true)
         }
     }
 

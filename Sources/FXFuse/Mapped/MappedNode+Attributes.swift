@@ -33,7 +33,7 @@ extension MappedNode {
     private func ownAttribute(_ name: String, by caller: Caller) throws(Errno) -> [UInt8] {
         switch name {
         case "state" where type == .regular:
-            let isDraft = try gate().isDraft(try backingStatus(), for: caller)
+            let isDraft = try gate().isDraft(try backingStatus())
             return Array((isDraft ? "draft" : "sealed").utf8)
         case "policy": return Array(try gate().policy.rawValue.utf8)
         default: throw .noAttribute

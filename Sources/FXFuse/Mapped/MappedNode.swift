@@ -109,9 +109,12 @@ class MappedNode: Node, @unchecked Sendable {
 
     /// Runs `body` with a path-only descriptor of this very inode.
     func pinned<Result>(_ body: (borrowing OwnedDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {
-        // A draft removed while it is open has no name any more.
         guard let descriptor = try pin() else {
-            guard let open = handles.withLock({ $0.last }) else { throw .staleNFSFileHandle }
+            // A draft removed while it is open has no name any more. A sealed file without one was replaced: it is a version
+            // now, and what is done to it would be done to the version.
+            guard let open = handles.withLock({ $0.last }), try gate().isDraft(try open.file.descriptor.status()) else {
+                throw .staleNFSFileHandle
+            }
             return try body(open.file.descriptor)
         }
         return try body(descriptor)

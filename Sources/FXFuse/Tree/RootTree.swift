@@ -42,11 +42,22 @@ public final class RootTree: Sendable {
     /// What `setfattr -n user.fxmount.drain_timeout` has asked for; nil when nobody has.
     public var drainTimeout: Duration? { services.drainTimeout.withLock { $0 } }
 
+    /// Tells the types in use that the registry has changed. Any thread.
+    public func registryChanged(_ snapshot: RegistrySnapshot) {
+        guard snapshot.application == services.application else { return }
+        for type in services.typesInUse.withLock({ Array($0.values) }) { type.directory?.refresh() }
+    }
+
     /// Files of mapped types that are drafts or being written.
     public var activeFiles: Int { services.gate.activeFiles }
 
     /// Ends the helper threads. Call once, after the mount has ended.
     public func stop() { services.gate.stop() }
+}
+
+/// A type somebody has entered, as long as the kernel knows it.
+struct TypeInUse: Sendable {
+    weak var directory: TypeDirectory?
 }
 
 /// What the nodes of one tree share.
@@ -63,6 +74,8 @@ final class TreeServices: Sendable {
     let mapped: MappedServices
     let backing: BackingRegistry
     let drainTimeout = Mutex<Duration?>(nil)
+    /// By row id: the types somebody has entered.
+    let typesInUse = Mutex<[Int64: TypeInUse]>([:])
     let owner = geteuid()
     let group = getegid()
     let mountedAt: Timestamp

@@ -46,12 +46,14 @@ final class TypeDirectory: DirectoryNode {
         }
         if let present { return present }
         let root = try MappedRoot(type, shared: services.gate)
+        services.typesInUse.withLock { $0[id] = TypeInUse(directory: self) }
         return state.withLock { state in
             state.checkAgain = .after(TypeDirectory.recheck)
-            // The same directory under the same rule: keep the nodes below it.
-            if let top = state.top, let old = top.root, old.type == type, old.status.identity == root.status.identity,
+            // The same directory: keep the nodes below it, and those who sit in them, under the rule of now.
+            if let top = state.top, let old = top.root, old.status.identity == root.status.identity,
                 old.status.mountID == root.status.mountID
             {
+                if old.type != type { top.govern(by: root) }
                 return top
             }
             let made = MappedDirectory(root: root, services: services.mapped)
@@ -59,6 +61,9 @@ final class TypeDirectory: DirectoryNode {
             return made
         }
     }
+
+    /// The registry has changed: a stricter policy must reach those who never look the type up again.
+    func refresh() { _ = try? top() }
 
     /// The status of the alias; when the directory cannot be reached, that of an empty, closed one.
     func statusOfAlias() -> FileStatus {

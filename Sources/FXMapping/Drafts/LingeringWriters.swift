@@ -109,6 +109,7 @@ final class LingeringWriters: Sendable {
         // F_SETLEASE = 1024 (F_LINUX_SPECIFIC_BASE).
         if fx_fcntl_int(number, 1024, Int32(F_RDLCK)) == 0 {
             _ = fx_fcntl_int(number, 1024, Int32(F_UNLCK))
+            ledger.distrustVersions(of: watched.probe.descriptor, watched.identity)
             ledger.stopWriting(watched.identity)
             return nil
         }
@@ -116,21 +117,22 @@ final class LingeringWriters: Sendable {
         guard error == .resourceTemporarilyUnavailable else {
             // No leases on this file system: keep a version now, so that whatever a mapping does later loses nothing.
             var once = watched
-            keepVersion(of: &once, events: events)
+            keepVersion(of: &once, ledger, events)
             ledger.stopWriting(watched.identity)
             return nil
         }
         var next = watched
-        if watched.since.hasPassed && !watched.hasVersion { keepVersion(of: &next, events: events) }
+        if watched.since.hasPassed && !watched.hasVersion { keepVersion(of: &next, ledger, events) }
         return next
     }
 
-    private static func keepVersion(of watched: inout Watched, events: EventLog) {
+    private static func keepVersion(of watched: inout Watched, _ ledger: SealLedger, _ events: EventLog) {
         let path = watched.path()
         do throws(Errno) {
             let status = try watched.probe.descriptor.status()
             try watched.root.versions.keepCopy(of: watched.probe.descriptor, status: status, path: path)
             watched.hasVersion = true
+            ledger.madeUncertainVersion(of: watched.identity)
             events.record("version_kept", [.init("path", .string("\(path)")), .init("reason", "mapped after close")])
         } catch {
             events.record(

@@ -1,4 +1,5 @@
 public import FXSystem
+internal import SystemPackage
 
 /// A name in a directory, whatever the directory is called at the moment.
 public struct DirectoryName: Hashable, Sendable {
@@ -38,6 +39,9 @@ public final class SealLedger: Sendable {
         /// Made with no permissions at all, as tar makes the stand-in of a link it will put there at the end: as long as it is
         /// empty it stays a draft.
         var isPlaceholder = false
+        /// A version was made while somebody could change the bytes without a trace: a store through a shared mapping does not
+        /// move the change time. The file's change time is moved before it seals, so that no such version passes for current.
+        var hasUncertainVersion = false
         /// The path the file was sealed under before somebody made it a backup.
         var backup: Backup?
 
@@ -110,6 +114,7 @@ public final class SealLedger: Sendable {
             record.writers += 1
             let admission: Admission = record.isOpenDraft ? .admitted : .versionFirst
             record.isBeingVersioned = !record.isOpenDraft
+            if record.isBeingVersioned && record.writers > 1 { record.hasUncertainVersion = true }
             records[file.identity] = record
             return admission
         }
@@ -164,6 +169,20 @@ public final class SealLedger: Sendable {
             record.writers -= 1
             records[identity] = record
             settle(identity, in: &records)
+        }
+    }
+
+    /// A version was made although somebody may still be writing.
+    func madeUncertainVersion(of identity: FileIdentity) {
+        records.withLock { $0[identity]?.hasUncertainVersion = true }
+    }
+
+    /// Call before `stopWriting`: moves the change time of a file that has uncertain versions.
+    func distrustVersions(of descriptor: borrowing OwnedDescriptor, _ identity: FileIdentity) {
+        guard records.withLock({ $0[identity]?.hasUncertainVersion ?? false }) else { return }
+        // Without it the next version might be saved wrongly; a file whose mode cannot be set again is rare, and read-only then.
+        if let mode = try? descriptor.status().permissions {
+            try? ThreadCredentials.settingModes { () throws(Errno) in try descriptor.setPermissions(mode) }
         }
     }
 

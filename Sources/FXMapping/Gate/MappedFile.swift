@@ -113,6 +113,15 @@ public final class MappedFile: Sendable {
         try descriptor.duplicate().close()
     }
 
+    /// Answers O_TRUNC, once the version is kept. A handle that only reads is no writer afterwards.
+    func truncateAtOpen() throws(Errno) {
+        if flags.writes { return try descriptor.truncate(to: .zero) }
+        // open(2): O_RDONLY | O_TRUNC truncates on Linux.
+        try descriptor.reopen(.writeOnly).truncate(to: .zero)
+        endWriting()
+        state.withLock { $0.access = .reading }
+    }
+
     /// Ends the handle; its last writer seals the file. Call once.
     ///
     /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the handle.
@@ -127,11 +136,21 @@ public final class MappedFile: Sendable {
         if mayBeMapped && flags.reads && root.policy == .keepVersions {
             root.shared.lingering.watch(self, path: path)
         } else {
-            root.shared.ledger.stopWriting(identity)
+            endWriting()
         }
     }
 
+    /// A handle that never reached the kernel, or was lost with the connection, is released too.
+    deinit {
+        if state.withLock({ $0.access == .free && !$0.isReleased }) { root.shared.ledger.stopWriting(identity) }
+    }
+
     // MARK: Private
+
+    private func endWriting() {
+        root.shared.ledger.distrustVersions(of: descriptor, identity)
+        root.shared.ledger.stopWriting(identity)
+    }
 
     private func judge(_ change: Change, _ operation: String, _ place: Place, _ caller: Caller) throws(Errno) {
         guard flags.writes else { throw .invalidArgument }

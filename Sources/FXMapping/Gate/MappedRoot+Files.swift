@@ -25,8 +25,9 @@ extension MappedRoot {
         let wanted = OpenFlagsForWriting(
             reads: flags.reads, appends: flags.contains(.append), truncates: flags.contains(.truncate))
         let access = try admit(status, descriptor, place, caller) { policy.verdict(onOpening: wanted, of: $0) }
+        // From here on the handle counts the writer, and its end uncounts it whatever happens.
         let file = MappedFile(descriptor, status, root: self, flags: flags, access: access, uid: caller.uid)
-        if flags.contains(.truncate) { try file.descriptor.truncate(to: .zero) }
+        if flags.contains(.truncate) { try file.truncateAtOpen() }
         return file
     }
 
@@ -95,7 +96,11 @@ extension MappedRoot {
         case .refuse(let error, let rule):
             shared.ledger.finishVersion(of: status, kept: false)
             throw refuse("write", place, caller, error, rule: rule)
-        case .allow, .guardWrites, .moveToVersions: shared.ledger.finishVersion(of: status, kept: true)
+        case .guardWrites:
+            // Sealed since we looked: not a writer of whatever it likes, but one that is looked at.
+            shared.ledger.finishVersion(of: status, kept: false)
+            return .guarded
+        case .allow, .moveToVersions: shared.ledger.finishVersion(of: status, kept: true)
         }
         return .free
     }
@@ -107,7 +112,7 @@ extension MappedRoot {
             let path = place.path()
             // Its content may have changed between the look and the count: what is kept must be what is there now.
             let present = try descriptor.status()
-            if !versions.hasCurrentCopy(status: present, path: path) {
+            if !versions.hasCurrentCopy(status: present, path: path, madeSince: shared.startedAt) {
                 let source = try descriptor.reopen(.readOnly)
                 try versions.keepCopy(of: source, status: present, path: path)
             }

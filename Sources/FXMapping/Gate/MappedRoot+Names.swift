@@ -89,7 +89,8 @@ extension MappedRoot {
         if case .refuse(let error, let rule) = policy.verdict(on: .moveName, of: state) {
             throw refuse("rename", place, caller, error, rule: rule)
         }
-        if case .draft = state { return }
+        // A draft's bytes are nobody's promise; a draft name can stand for sealed ones, and a directory for what is in it.
+        if bytes(of: file, caller) == .unsealed && !file.isDirectory { return }
         if target !== self && !target.policy.isAtLeastAsStrict(as: policy) {
             throw refuse(
                 "rename", place, caller, .notPermitted,

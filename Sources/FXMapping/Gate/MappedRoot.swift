@@ -34,8 +34,8 @@ public final class MappedRoot: Sendable {
     public var policy: Policy { type.policy }
 
     /// True while the bytes of a file are nobody's promise.
-    public func isDraft(_ status: FileStatus, for caller: Caller) -> Bool {
-        shared.ledger.contentState(of: status, for: caller.uid) != .sealed
+    public func isDraft(_ status: FileStatus) -> Bool {
+        shared.ledger.contentState(of: status, for: 0) != .sealed
     }
 
     /// The directory of the versions; refused as a name everywhere below a type.
@@ -77,6 +77,8 @@ public final class SharedGate: Sendable {
     let patterns: StagingPatterns
     let events: EventLog
     let lingering: LingeringWriters
+    /// Versions made before are not taken for the present content: what wrote to a file then may have outlived us.
+    let startedAt = WallClock.system.now()
 
     public init(patterns: StagingPatterns, events: EventLog) throws(Errno) {
         self.patterns = patterns

@@ -88,18 +88,23 @@ public final class VersionStore: Sendable {
     /// True when the content the file has now is a version of `path` already, so that no second copy is needed.
     ///
     /// False in doubt, and for two seconds after each change: a copy too many loses nothing.
-    /// - Parameter status: of the file, read after its last writer is known to be gone.
-    public func hasCurrentCopy(status: FileStatus, path: RelativePath) -> Bool {
+    /// - Parameters:
+    ///   - status: of the file, read after its last writer is known to be gone.
+    ///   - start: versions made before do not count.
+    public func hasCurrentCopy(
+        status: FileStatus, path: RelativePath, madeSince start: Timestamp = Timestamp(seconds: 0)
+    ) -> Bool {
         guard status.isRegular, let store = try? directory.open(for: path) else { return false }
         // Most often the last one made here; then there is nothing to list.
         if status.linkCount == 1, let hint = hints.hint(for: status.identity), hint.path == path {
-            return hint.stamp.isCurrent(for: status) && isWholeCopy(hint.stamp, of: status, in: store)
+            return hint.stamp.madeAt >= start && hint.stamp.isCurrent(for: status)
+                && isWholeCopy(hint.stamp, of: status, in: store)
         }
         guard let stamps = try? stamps(in: store) else { return false }
         if status.linkCount > 1, let linked = try? self.linked(status.identity, among: stamps, in: store), !linked.isEmpty {
             return false
         }
-        guard let stamp = stamps.filter({ $0.isCurrent(for: status) }).max(), isWholeCopy(stamp, of: status, in: store)
+        guard let stamp = stamps.filter({ $0.madeAt >= start && $0.isCurrent(for: status) }).max(), isWholeCopy(stamp, of: status, in: store)
         else { return false }
         hints.remember(stamp, of: status.identity, at: path)
         return true

@@ -17,6 +17,8 @@ public final class RemoteFile: Sendable {
     private struct State {
         var hasWritten = false
         var failure: RemoteError?
+        /// The first byte that a write could not put into the draft, and why.
+        var missing: (offset: UInt64, error: RemoteError)?
         var isReleased = false
         /// The draft last written to; kept for a file that was removed while open.
         var draft: Revision?
@@ -73,9 +75,33 @@ public final class RemoteFile: Sendable {
         if let limit = tree.backend.facts.maximumFileSize, offset &+ UInt64(buffer.count) > limit.rawValue {
             throw .tooLarge(limit: limit)
         }
-        let draft = try change { draft throws(RemoteError) in try unsafe draft.write(buffer, at: offset) }
+        let draft: Revision
+        do throws(RemoteError) {
+            draft = try change { draft throws(RemoteError) in try unsafe draft.write(buffer, at: offset) }
+        } catch {
+            miss(offset, error)
+            throw error
+        }
+        caughtUp(to: offset)
         if draft.hasDigestBacklog { tree.services.digests.add(draft) }
         return buffer.count
+    }
+
+    /// A write failed: until it is repeated with success the file is not what its writer means, and is not sealed.
+    private func miss(_ offset: UInt64, _ error: RemoteError) {
+        state.withLock { state in
+            if state.missing.map({ $0.offset > offset }) ?? true { state.missing = (offset, error) }
+        }
+        tree.state.withLock { $0.index.update(entry) { $0.damage = error } }
+    }
+
+    private func caughtUp(to offset: UInt64) {
+        let isWhole = state.withLock { state in
+            guard let missing = state.missing, offset <= missing.offset else { return false }
+            state.missing = nil
+            return true
+        }
+        if isWhole { tree.state.withLock { $0.index.update(entry) { $0.damage = nil } } }
     }
 
     /// Answers `ftruncate`.
@@ -99,7 +125,7 @@ public final class RemoteFile: Sendable {
         if !writes { throw .local(.badFileDescriptor, during: .spool) }
         while true {
             let draft = try currentDraft()
-            if try attempt(body, on: draft) {
+            if try body(draft) {
                 state.withLock { state in
                     state.hasWritten = true
                     state.draft = draft
@@ -107,15 +133,6 @@ public final class RemoteFile: Sendable {
                 tree.touch(entry)
                 return draft
             }
-        }
-    }
-
-    /// A change that failed leaves a file its writer did not mean: the handle and the draft remember it.
-    private func attempt(_ body: (Revision) throws(RemoteError) -> Bool, on draft: Revision) throws(RemoteError) -> Bool {
-        do throws(RemoteError) { return try body(draft) } catch {
-            remember(error)
-            tree.state.withLock { $0.index.update(entry) { $0.damage = error } }
-            throw error
         }
     }
 
@@ -135,7 +152,7 @@ public final class RemoteFile: Sendable {
         caller: Caller, _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
     ) -> WaitToken {
         let token = tree.waits.begin(completion)
-        let (hasWritten, failure) = state.withLock { ($0.hasWritten, $0.failure) }
+        let (hasWritten, failure) = state.withLock { ($0.hasWritten, $0.failure ?? $0.missing?.error) }
         if let failure {
             tree.waits.finish(token, .failure(failure))
             return token

@@ -112,6 +112,8 @@ public final class RemoteTree: Sendable {
             return state.entry(id)
         }
         guard let entry else { throw .noSuchEntry }
+        // What goes into it is journalled at once, and would have no place after a crash.
+        try services.journal.commit([])
         if parent == .root { record("session_opened", path) }
         return entry
     }

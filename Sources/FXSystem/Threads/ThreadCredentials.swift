@@ -41,6 +41,8 @@ public enum ThreadCredentials {
         defer {
             _ = fx_thread_setfsuid(UInt32(bitPattern: previousOwner))
             _ = fx_thread_setfsgid(UInt32(bitPattern: previousGroup))
+            // Becoming root again raises every file-system capability (capabilities(7), "Effect of user ID changes").
+            change(lower: fsetid, raise: 0)
         }
         return try body()
     }

@@ -37,7 +37,7 @@ enum MountAssembly {
             space: { () throws(Errno) in try state.descriptor.space() })
         do {
             // New entities and types show within a second.
-            try registry.startWatching { _ in }
+            try registry.startWatching { [weak tree] in tree?.registryChanged($0) }
             try transfers.start()
             let mount = try FuseMount.mount(tree, options(plan))
             live.attach(mount, tree)

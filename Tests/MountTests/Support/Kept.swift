@@ -5,7 +5,30 @@ import Glibc
 enum Kept {
     /// Every content below the backing directory: live files and everything under `.fxversions`.
     static func contents(_ backing: String) throws -> Set<[UInt8]> {
-        Set(try Sys.files(below: backing).compactMap { try? Sys.read("\(backing)/\($0)") })
+        var contents: Set<[UInt8]> = []
+        try collect(Array(backing.utf8), into: &contents)
+        return contents
+    }
+
+    /// By bytes: a name that is not UTF-8 does not survive a String.
+    private static func collect(_ path: [UInt8], into contents: inout Set<[UInt8]>) throws {
+        guard let directory = path.withTerminator({ opendir($0) }) else {
+            throw CallFailed(call: "opendir \(String(decoding: path, as: UTF8.self))", outcome: Outcome(errno: errno))
+        }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name == [0x2e] || name == [0x2e, 0x2e] { continue }
+            let child = path + [0x2f] + name
+            var status = stat()
+            guard child.withTerminator({ lstat($0, &status) }) == 0 else { continue }
+            if status.st_mode & S_IFMT == S_IFDIR { try collect(child, into: &contents) }
+            guard status.st_mode & S_IFMT == S_IFREG else { continue }
+            let number = child.withTerminator { cs_open($0, O_RDONLY, 0) }
+            guard number >= 0 else { continue }
+            let file = Descriptor(Int32(number))
+            contents.insert(try file.readAll())
+        }
     }
 
     /// Names that no tool should have left: temporary and lock files, unfinished versions.
@@ -53,5 +76,11 @@ struct SeededRandom: RandomNumberGenerator {
         result.reserveCapacity(count + 8)
         while result.count < count { withUnsafeBytes(of: next()) { result.append(contentsOf: $0) } }
         return Array(result.prefix(count))
+    }
+}
+
+extension [UInt8] {
+    fileprivate func withTerminator<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        (self + [0]).map(CChar.init(bitPattern:)).withUnsafeBufferPointer { body($0.baseAddress!) }
     }
 }

@@ -95,6 +95,12 @@ final class Mounted {
     }
 
     /// Starts `fxmount mount` in the foreground and waits until the tree answers.
+    /// True when the daemon has ended; a dying one is waited for, which under a tracer takes a while.
+    func hasDied() -> Bool {
+        let answers = (try? run(["cat", "\(control)/status.json"], account: setup.account))?.code == 0
+        return daemon?.code(waitingMilliseconds: answers ? 0 : 10_000) != nil
+    }
+
     func start(options: [String] = [], wrapper: [String]? = nil) throws {
         let all = setup.options + options
         let arguments =
