@@ -9,17 +9,21 @@ extension MountTests {
         func sharedRemote() throws {
             let setup = MountSetup(
                 types: [], options: ["allow_other"],
-                configuration: "[mount]\nattribute_timeout = \"0s\"\n[remotes.local]\nkind = \"local\"\nconnections = 2\n")
+                configuration:
+                    "[mount]\nattribute_timeout = \"0s\"\n[remotes.local]\nkind = \"local\"\nconnections = 2\n")
             try withMount(setup) { mounted in
                 #expect(Sys.chmod(mounted.base, 0o755) == .ok)
                 let session = mounted.session("theirs")
-                let script = "umask 022; mkdir '\(session)' && echo bytes > '\(session)/f' && stat -c %u:%g '\(session)' '\(session)/f'"
+                let script =
+                    "umask 022; mkdir '\(session)' && echo bytes > '\(session)/f' && stat -c %u:%g '\(session)' '\(session)/f'"
                 let made = try run(["sh", "-c", script], account: .nobody)
                 #expect(made.code == 0 && made.output == "65534:65534\n65534:65534\n", "\(made)")
                 #expect(try sh("stat -c %A:%u '\(mounted.mountpoint)/sessions/local'").output == "drwxrwxrwt:0\n")
                 let own = mounted.session("own")
                 #expect(Sys.mkdir(own) == .ok)
-                for attempt in ["echo x > '\(own)/f'", "mkdir '\(own)/d'", "setfattr -n user.fxmount.state -v complete '\(own)'"] {
+                for attempt in [
+                    "echo x > '\(own)/f'", "mkdir '\(own)/d'", "setfattr -n user.fxmount.state -v complete '\(own)'",
+                ] {
                     #expect(try run(["sh", "-c", attempt], account: .nobody).code != 0, "\(attempt)")
                 }
                 #expect(Sys.chown("\(session)/f", 7, 8) == .ok)

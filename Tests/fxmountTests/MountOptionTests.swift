@@ -6,13 +6,17 @@ import Testing
 struct MountOptionTests {
     @Test("Options for others are ignored")
     func ignored() throws {
-        let options = try KernelOptions(["auto,noauto,user,users,_netdev,nofail,defaults,x-systemd.automount,comment=hi,relatime"])
+        let options = try KernelOptions([
+            "auto,noauto,user,users,_netdev,nofail,defaults,x-systemd.automount,comment=hi,relatime"
+        ])
         #expect(options == KernelOptions())
     }
 
     @Test("Our own options are understood")
     func own() throws {
-        let options = try KernelOptions(["ro,allow_other,nosuid,nodev", "app=clinic,state_dir=/s,config=/c,workers=4,passthrough=no,fsname=x"])
+        let options = try KernelOptions([
+            "ro,allow_other,nosuid,nodev", "app=clinic,state_dir=/s,config=/c,workers=4,passthrough=no,fsname=x",
+        ])
         #expect(options.isReadOnly)
         #expect(options.allowsOther == true)
         #expect(options.passedOn == ["nosuid", "nodev", "fsname=x"])
@@ -48,7 +52,8 @@ struct MountOptionTests {
         #expect(
             try MountHelper.mountArguments(["fxmount", "/mnt", "-sv", "-o", "rw,_netdev", "-t", "fxmount"])
                 == ["mount", "/mnt", "--daemon", "-o", "rw,_netdev", "--verbose"])
-        #expect(try MountHelper.mountArguments(["clinic", "/mnt"]) == ["mount", "/mnt", "--daemon", "--app", "clinic"])
+        #expect(
+            try MountHelper.mountArguments(["clinic", "/mnt"]) == ["mount", "/mnt", "--daemon", "--app", "clinic"])
         #expect(try MountHelper.unmountArguments(["/mnt", "-l"]) == ["unmount", "/mnt", "--lazy"])
         #expect(throws: CommandFailure.self) { try MountHelper.mountArguments(["/mnt"]) }
         #expect(MountHelper.exitCode(.usage) == 1)

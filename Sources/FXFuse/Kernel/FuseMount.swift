@@ -24,7 +24,8 @@ public final class FuseMount: @unchecked Sendable {
 
     /// Mounts `tree` and starts to serve it.
     ///
-    /// Call before the process has other threads only if it must not share signal masks: the workers inherit the caller's.
+    /// Call before the process has other threads only if it must not share signal masks: the workers inherit the
+    /// caller's.
     /// - Throws: `MountError`; libfuse explains itself on stderr.
     public static func mount(_ tree: RootTree, _ options: MountOptions) throws(MountError) -> FuseMount {
         let wanted = options.passthrough && geteuid() == 0
@@ -183,7 +184,8 @@ enum Capabilities {
         want(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS, &connection)
         // O_TRUNC comes with OPEN, so that the policy sees it before anything is cut.
         want(FUSE_CAP_ATOMIC_O_TRUNC, &connection)
-        // The umask comes with the request: a default ACL overrides it (acl(5)), which only the backing directory knows.
+        // The umask comes with the request: a default ACL overrides it (acl(5)), which only the backing directory
+        // knows.
         want(FUSE_CAP_DONT_MASK, &connection)
         // Pages of a file that somebody changed in the backing directory are dropped when its mtime says so.
         want(FUSE_CAP_AUTO_INVAL_DATA, &connection)
@@ -194,7 +196,8 @@ enum Capabilities {
         connection.want &= ~UInt32(FUSE_CAP_SPLICE_READ)
         // With several users the kernel checks ACLs as well as modes.
         if options.allowOther { want(FUSE_CAP_POSIX_ACL, &connection) }
-        // Write errors must reach write(2) (DESIGN: refuse early), so no write-back cache. Locks are the kernel's own business.
+        // Write errors must reach write(2) (DESIGN: refuse early), so no write-back cache. Locks are the kernel's own
+        // business.
         connection.want &= ~UInt32(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS)
         connection.time_gran = 1
     }

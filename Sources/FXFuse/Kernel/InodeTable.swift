@@ -49,7 +49,8 @@ final class InodeTable: Sendable {
         return (Inode(rawValue: number), candidate)
     }
 
-    /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts nothing.
+    /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts
+    /// nothing.
     func refresh(_ candidate: any Node) {
         let node = tables.withLock { tables in tables.numbers[candidate.key].flatMap { tables.records[$0]?.node } }
         node?.adopt(candidate)

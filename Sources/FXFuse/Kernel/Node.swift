@@ -10,7 +10,8 @@ protocol Node: AnyObject, Sendable {
     /// The status to show; `inode` in it is the number users see.
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus
 
-    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno) -> FileStatus
+    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno)
+        -> FileStatus
 
     /// `other` was found under the same key; take over what is newer in it, such as the name it was found by.
     func adopt(_ other: any Node)
@@ -25,7 +26,9 @@ protocol Node: AnyObject, Sendable {
     func attribute(_ name: String, by caller: Caller) throws(Errno) -> [UInt8]
     func attributeNames() throws(Errno) -> [UInt8]
     /// Answers itself, at once or later.
-    func setAttribute(_ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest)
+    func setAttribute(
+        _ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest
+    )
     func removeAttribute(_ name: String, by caller: Caller) throws(Errno)
 
     /// nil for everything that is not a directory.
@@ -87,7 +90,9 @@ extension Node {
     var longestTimeout: Double { 1 }
     var asDirectory: (any DirectoryNode)? { nil }
 
-    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno) -> FileStatus {
+    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno)
+        -> FileStatus
+    {
         throw .notPermitted
     }
     func readLink() throws(Errno) -> [UInt8] { throw .invalidArgument }
@@ -112,8 +117,12 @@ extension DirectoryNode {
         throw .notPermitted
     }
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
-    func makeNode(_ name: Name, mode: UInt32, device: UInt64, by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
-    func makeSymbolicLink(_ name: Name, target: [UInt8], by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
+    func makeNode(_ name: Name, mode: UInt32, device: UInt64, by caller: Caller) throws(Errno) -> Found {
+        throw .notPermitted
+    }
+    func makeSymbolicLink(_ name: Name, target: [UInt8], by caller: Caller) throws(Errno) -> Found {
+        throw .notPermitted
+    }
     func link(_ node: any Node, as name: Name, by caller: Caller) throws(Errno) -> Found { throw .crossDevice }
     func remove(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }

@@ -7,13 +7,14 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func installDirectoryOperations() {
         unsafe opendir = { raw, number, _ in
-            unsafe serve(raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
-                  answer: { _, request, handle in
-                      let pointer = HandlePointer.retain(handle)
-                      if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
-                          HandlePointer.takeDirectory(pointer)?.release()
-                      }
-                  })
+            unsafe serve(
+                raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
+                answer: { _, request, handle in
+                    let pointer = HandlePointer.retain(handle)
+                    if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
+                        HandlePointer.takeDirectory(pointer)?.release()
+                    }
+                })
         }
         unsafe readdir = { raw, _, size, offset, info in
             unsafe serve(raw) { _, caller, request in

@@ -128,7 +128,8 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
         _ = unsafe fuse_reply_statfs(raw, &out)
     }
 
-    /// Answers GETXATTR and LISTXATTR: the size when `capacity` is 0, the bytes when they fit, else ERANGE (getxattr(2)).
+    /// Answers GETXATTR and LISTXATTR: the size when `capacity` is 0, the bytes when they fit, else ERANGE
+    /// (getxattr(2)).
     consuming func answer(attribute bytes: [UInt8], capacity: Int) {
         if capacity == 0 {
             let raw = unsafe take()
@@ -209,7 +210,8 @@ extension FileStatus {
         out.st_nlink = nlink_t(linkCount)
         out.st_uid = owner
         out.st_gid = group
-        out.st_rdev = dev_t((specialDevice & 0xffff_ffff) & 0xff | (specialDevice >> 32) << 8 | ((specialDevice & 0xffff_ff00) << 12))
+        out.st_rdev = dev_t(
+            (specialDevice & 0xffff_ffff) & 0xff | (specialDevice >> 32) << 8 | ((specialDevice & 0xffff_ff00) << 12))
         out.st_size = off_t(size.rawValue)
         out.st_blksize = blksize_t(blockSize)
         out.st_blocks = blkcnt_t(blocks)

@@ -28,8 +28,10 @@ final class MappedFileHandle: FileHandle {
         let registry = node.services.backing
         switch file.kernelAccess {
         case .judged:
-            // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough first). Where
-            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one can
+            // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough
+            // first). Where
+            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one
+            // can
             // still be, and then the kernel refuses the open with EIO.
             if file.flags.reads { return Grant(reply: OpenReply(directIO: true), counts: false) }
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
@@ -54,7 +56,8 @@ final class MappedFileHandle: FileHandle {
     }
 
     func write(
-        _ data: borrowing WriteData, at offset: UInt64, appending: Bool, by caller: Caller, _ request: consuming PendingRequest
+        _ data: borrowing WriteData, at offset: UInt64, appending: Bool, by caller: Caller,
+        _ request: consuming PendingRequest
     ) {
         do throws(Errno) {
             let written = try file.withWriteTarget(at: offset, appending: appending, place: node.place(), by: caller) {

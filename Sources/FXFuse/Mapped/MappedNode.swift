@@ -19,7 +19,8 @@ final class MappedServices: Sendable {
 /// Every access checks that the name still is that inode: a name that was changed behind the mount's back is ESTALE,
 /// upon which the kernel looks the path up again.
 ///
-/// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable type.
+/// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable
+/// type.
 class MappedNode: Node, @unchecked Sendable {
     var longestTimeout: Double { .infinity }
     let identity: FileIdentity
@@ -110,7 +111,8 @@ class MappedNode: Node, @unchecked Sendable {
     /// Runs `body` with a path-only descriptor of this very inode.
     func pinned<Result>(_ body: (borrowing OwnedDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {
         guard let descriptor = try pin() else {
-            // A draft removed while it is open has no name any more. A sealed file without one was replaced: it is a version
+            // A draft removed while it is open has no name any more. A sealed file without one was replaced: it is a
+            // version
             // now, and what is done to it would be done to the version.
             guard let open = handles.withLock({ $0.last }), try gate().isDraft(try open.file.descriptor.status()) else {
                 throw .staleNFSFileHandle

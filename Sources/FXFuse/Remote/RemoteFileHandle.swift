@@ -2,7 +2,8 @@ internal import FXRemote
 internal import FXSystem
 internal import SystemPackage
 
-/// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no worker.
+/// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no
+/// worker.
 final class RemoteFileHandle: FileHandle {
     let file: RemoteFile
     private let place: RemotePlace

@@ -1,5 +1,5 @@
-internal import FXSystem
 internal import CLinux
+internal import FXSystem
 internal import Glibc
 internal import Logging
 internal import Synchronization
@@ -59,7 +59,8 @@ final class LingeringWriters: Sendable {
         do throws(Errno) {
             let probe = Probe(try file.descriptor.reopen(.readOnly))
             let watched = Watched(
-                identity: file.identity, root: file.root, probe: probe, path: path, since: .after(LingeringWriters.patience))
+                identity: file.identity, root: file.root, probe: probe, path: path,
+                since: .after(LingeringWriters.patience))
             queue.withLock { queue in
                 queue.watched.append(watched)
                 queue.hasArrivals = true

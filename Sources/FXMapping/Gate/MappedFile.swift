@@ -102,7 +102,8 @@ public final class MappedFile: Sendable {
         try descriptor.allocate(mode: mode, offset: offset, length: length)
     }
 
-    /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as promised.
+    /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as
+    /// promised.
     public func flush() throws(Errno) {
         guard flags.writes else { return }
         if state.withLock({ $0.access == .free }) {
@@ -124,7 +125,8 @@ public final class MappedFile: Sendable {
 
     /// Ends the handle; its last writer seals the file. Call once.
     ///
-    /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the handle.
+    /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the
+    ///   handle.
     public func release(mayBeMapped: Bool, path: @escaping @Sendable () -> RelativePath) {
         let wasFree = state.withLock { state in
             let wasFree = state.access == .free && !state.isReleased

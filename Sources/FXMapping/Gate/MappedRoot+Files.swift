@@ -6,7 +6,8 @@ public import SystemPackage
 extension MappedRoot {
     /// Answers `open(2)` of an existing regular file.
     ///
-    /// A sealed file opened for writing has its version made, durably, before this returns, where the policy keeps versions.
+    /// A sealed file opened for writing has its version made, durably, before this returns, where the policy keeps
+    /// versions.
     /// - Throws: EPERM by policy, ESTALE when the name is another file now, what open(2) and the version say.
     public func open(
         _ place: Place, in directory: borrowing OwnedDescriptor, expecting identity: FileIdentity, flags: OpenFlags,
@@ -53,7 +54,8 @@ extension MappedRoot {
                     status, at: place.key, temporary: temporary, placeholder: exclusive && mode & 0o7777 == 0,
                     by: caller.uid, writers: flags.writes ? 1 : 0)
                 return MappedFile(
-                    descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading, uid: caller.uid)
+                    descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading,
+                    uid: caller.uid)
             } catch {
                 if error != .fileExists || exclusive { throw error }
             }
@@ -125,7 +127,8 @@ extension MappedRoot {
 }
 
 extension OpenFlags {
-    /// The flags for the backing file: creating and truncating are ours to do, direct I/O and access times the kernel's,
+    /// The flags for the backing file: creating and truncating are ours to do, direct I/O and access times the
+    /// kernel's,
     /// and a FIFO put at the name meanwhile must not block us.
     var forBacking: OpenFlags {
         let ours = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | OpenFlags.direct.rawValue

@@ -12,7 +12,8 @@ extension MappedRoot {
         }
     }
 
-    private func removeInTurn(_ place: Place, in directory: borrowing OwnedDescriptor, by caller: Caller) throws(Errno) {
+    private func removeInTurn(_ place: Place, in directory: borrowing OwnedDescriptor, by caller: Caller) throws(Errno)
+    {
         let file = try directory.status(of: place.name)
         let operation = file.isDirectory ? "rmdir" : "unlink"
         let state = shared.ledger.nameState(of: file, at: place.key, for: caller.uid)
@@ -32,7 +33,8 @@ extension MappedRoot {
     /// Answers `renameat2(2)`; `target` is the type of the new name.
     /// - Throws: EPERM by policy, EEXIST with NOREPLACE, EXDEV between types on different file systems.
     public func rename(
-        _ old: Place, in directory: borrowing OwnedDescriptor, to new: Place, in newDirectory: borrowing OwnedDescriptor,
+        _ old: Place, in directory: borrowing OwnedDescriptor, to new: Place,
+        in newDirectory: borrowing OwnedDescriptor,
         of target: MappedRoot, _ mode: RenameMode, by caller: Caller
     ) throws(Errno) {
         try checkName(old.name)
@@ -68,14 +70,16 @@ extension MappedRoot {
             try move.target.checkMove(of: present, from: move.new, to: self, move.caller)
             try directory.rename(move.old.name, to: move.new.name, in: newDirectory, .exchange)
         } else if let present {
-            try move.target.replace(present, at: move.new, in: newDirectory, by: move.old.name, in: directory, move.caller)
+            try move.target.replace(
+                present, at: move.new, in: newDirectory, by: move.old.name, in: directory, move.caller)
             shared.ledger.removed(present, from: move.new.key)
         } else {
             try directory.rename(move.old.name, to: move.new.name, in: newDirectory, .noReplace)
         }
         let temporary = move.target.isTemporary(move.new)
         shared.ledger.renamed(
-            file, from: move.old.key, to: move.new.key, temporary: temporary, path: move.old.path(), by: move.caller.uid)
+            file, from: move.old.key, to: move.new.key, temporary: temporary, path: move.old.path(), by: move.caller.uid
+        )
         if let present, move.mode == .exchange {
             shared.ledger.renamed(
                 present, from: move.new.key, to: move.old.key, temporary: isTemporary(move.old), path: move.new.path(),
@@ -84,12 +88,15 @@ extension MappedRoot {
     }
 
     /// May the name of `file` go from here to a name in `target`?
-    private func checkMove(of file: FileStatus, from place: Place, to target: MappedRoot, _ caller: Caller) throws(Errno) {
+    private func checkMove(of file: FileStatus, from place: Place, to target: MappedRoot, _ caller: Caller)
+        throws(Errno)
+    {
         let state = shared.ledger.nameState(of: file, at: place.key, for: caller.uid)
         if case .refuse(let error, let rule) = policy.verdict(on: .moveName, of: state) {
             throw refuse("rename", place, caller, error, rule: rule)
         }
-        // A draft's bytes are nobody's promise; a draft name can stand for sealed ones, and a directory for what is in it.
+        // A draft's bytes are nobody's promise; a draft name can stand for sealed ones, and a directory for what is in
+        // it.
         if bytes(of: file, caller) == .unsealed && !file.isDirectory { return }
         if target !== self && !target.policy.isAtLeastAsStrict(as: policy) {
             throw refuse(
@@ -98,7 +105,8 @@ extension MappedRoot {
         }
     }
 
-    /// Puts the file at `name` in the place of `present`, which is kept as a version unless it is a draft of the caller.
+    /// Puts the file at `name` in the place of `present`, which is kept as a version unless it is a draft of the
+    /// caller.
     private func replace(
         _ present: FileStatus, at place: Place, in newDirectory: borrowing OwnedDescriptor, by name: Name,
         in directory: borrowing OwnedDescriptor, _ caller: Caller
@@ -111,7 +119,8 @@ extension MappedRoot {
         // A draft name can be the last name of sealed bytes.
         let isLastName = bytes == .sealed && present.linkCount < 2
         guard verdict != .allow || isLastName else {
-            return try DraftRemoval.replace(present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
+            return try DraftRemoval.replace(
+                present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
         }
         let path = shared.ledger.backupPath(of: present) ?? place.path()
         try keepingName(place.name, of: present, in: newDirectory, path: path) { () throws(Errno) in

@@ -28,7 +28,8 @@ public struct RealDirectory: Sendable, Equatable {
         }
     }
 
-    /// Finds out as much as can be known without touching the last component: for mount points, which may be dead or our own,
+    /// Finds out as much as can be known without touching the last component: for mount points, which may be dead or
+    /// our own,
     /// and for directories that are gone.
     /// - Throws: `pathNotAbsolute`, `pathLeadsUp` or `pathUnusable`.
     public init(locating path: String) throws(MappingError) {

@@ -5,7 +5,8 @@ internal import SystemPackage
 /// A copy on its way to become a version: nobody sees it before it is whole and on disk.
 ///
 /// An unnamed file where the file system has those: it goes away with the descriptor. Elsewhere a file `@partial-N` in
-/// `.fxversions`, locked while it is used. As nothing here can remove a file, an abandoned one is emptied and used again.
+/// `.fxversions`, locked while it is used. As nothing here can remove a file, an abandoned one is emptied and used
+/// again.
 struct NewVersion: ~Copyable {
     let file: OwnedDescriptor
     fileprivate let partial: Partial?
@@ -76,7 +77,8 @@ struct NewVersion: ~Copyable {
     /// Gives the finished file its first free name from `stamp` on, in `directory`, and makes the name durable.
     ///
     /// Never replaces anything.
-    borrowing func publish(_ stamp: VersionStamp, in directory: borrowing OwnedDescriptor) throws(Errno) -> VersionStamp {
+    borrowing func publish(_ stamp: VersionStamp, in directory: borrowing OwnedDescriptor) throws(Errno) -> VersionStamp
+    {
         var stamp = stamp
         while true {
             do throws(Errno) {

@@ -25,7 +25,8 @@ public final class VersionStore: Sendable {
 
     /// Keeps the file `name` of an open directory as a version of `path`, before something takes its name away.
     ///
-    /// In constant time by a second name for the file, when `name` is its only one; a file with more names lives on under
+    /// In constant time by a second name for the file, when `name` is its only one; a file with more names lives on
+    /// under
     /// them, so it is copied. The caller takes `name` away next; if that fails, `separate` is due.
     /// - Throws: EISDIR for a directory; whatever linking, copying and syncing met.
     public func keepLinked(
@@ -101,10 +102,13 @@ public final class VersionStore: Sendable {
                 && isWholeCopy(hint.stamp, of: status, in: store)
         }
         guard let stamps = try? stamps(in: store) else { return false }
-        if status.linkCount > 1, let linked = try? self.linked(status.identity, among: stamps, in: store), !linked.isEmpty {
+        if status.linkCount > 1, let linked = try? self.linked(status.identity, among: stamps, in: store),
+            !linked.isEmpty
+        {
             return false
         }
-        guard let stamp = stamps.filter({ $0.madeAt >= start && $0.isCurrent(for: status) }).max(), isWholeCopy(stamp, of: status, in: store)
+        guard let stamp = stamps.filter({ $0.madeAt >= start && $0.isCurrent(for: status) }).max(),
+            isWholeCopy(stamp, of: status, in: store)
         else { return false }
         hints.remember(stamp, of: status.identity, at: path)
         return true
@@ -192,7 +196,8 @@ extension VersionStore {
             } catch {
                 switch error {
                 case .fileExists: stamp = stamp.next
-                // EXDEV: the file is mounted over its directory, or lies in another project quota. Only content can be copied.
+                // EXDEV: the file is mounted over its directory, or lies in another project quota. Only content can be
+                // copied.
                 case .notPermitted, .tooManyLinks, .notSupported, .notSupportedOnSocket, .noFunction, .crossDevice:
                     if !status.isRegular { throw error }
                     return nil

@@ -1,5 +1,5 @@
-internal import Crypto
 internal import CLinux
+internal import Crypto
 internal import FXSystem
 internal import SystemPackage
 
@@ -33,7 +33,9 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
     }
 
     func cloneContent(to target: borrowing OwnedDescriptor) throws(RemoteError) -> ByteCount {
-        do throws(Errno) { return try target.copyContent(from: descriptor) } catch { throw .local(error, during: .spool) }
+        do throws(Errno) { return try target.copyContent(from: descriptor) } catch {
+            throw .local(error, during: .spool)
+        }
     }
 
     /// Reserves space for a range without changing the size, so that a later write of it cannot run out of it.
@@ -58,7 +60,8 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
             let wanted = Int(min(UInt64(buffer.count), range.upperBound - position))
             var count = 0
             try unsafe buffer.withUnsafeMutableBufferPointer { space throws(Errno) in
-                let raw = unsafe UnsafeMutableRawBufferPointer(rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
+                let raw = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
                 count = try unsafe descriptor.read(into: raw, at: position)
                 unsafe hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: raw[..<count]))
             }

@@ -157,7 +157,8 @@ public final class RemoteFile: Sendable {
             tree.waits.finish(token, .failure(failure))
             return token
         }
-        let closing = SealRule.Closing.flush(isOpener: hasWritten && CallingProcess(of: caller) == opener, hasWritten: hasWritten)
+        let closing = SealRule.Closing.flush(
+            isOpener: hasWritten && CallingProcess(of: caller) == opener, hasWritten: hasWritten)
         let isTemporary = tree.state.withLock { $0.index[entry]?.isTemporary ?? true }
         if SealRule.verdict(on: closing, looksTemporary: isTemporary) == .keepDraft {
             tree.waits.finish(token, .success(()))

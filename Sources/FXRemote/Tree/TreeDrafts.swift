@@ -22,7 +22,8 @@ extension RemoteTree {
         let upload = services.spool.newUploadID()
         let file = try services.spool.create(upload, path: RelativePath([self.name] + path.components))
         let revision = Revision(
-            id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid, size: .zero)
+            id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid,
+            size: .zero)
         let id = services.newEntryID()
         let now = services.clock.now()
         let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
@@ -121,7 +122,8 @@ extension RemoteTree {
         case nil: throw .interrupted
         case .make(let path, let newest, let committed):
             do throws(RemoteError) {
-                return try makeDraft(of: id, path: path, from: keepingContent ? (newest, committed) : (nil, nil), owner: owner)
+                return try makeDraft(
+                    of: id, path: path, from: keepingContent ? (newest, committed) : (nil, nil), owner: owner)
             } catch {
                 state.withLock { $0.index.update(id) { $0.isDrafting = false } }
                 throw error
@@ -146,7 +148,8 @@ extension RemoteTree {
                 size = try backend.open(path).copy(to: file.descriptor)
             }
             let draft = Revision(
-                id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner, size: size)
+                id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner,
+                size: size)
             try state.withLock { state throws(RemoteError) in
                 let node = try state.checkChange(of: id)
                 state.index.update(id) { node in
@@ -165,7 +168,8 @@ extension RemoteTree {
     // MARK: - Sealing
 
     /// Seals the draft of a file, if it has one, and hands it to the engine.
-    /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
+    /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or
+    ///   with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
         // Counted as under way from here on, so that whoever waits for the session waits for this.
         let (draft, damage) = state.withLock { state -> (Revision?, RemoteError?) in
@@ -188,9 +192,12 @@ extension RemoteTree {
         let now = services.clock.now()
         let isKept: Bool? = state.withLock { state in
             if state.isStopped { return nil }
-            guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
+            guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else {
+                return false
+            }
             services.journal.enqueue([
-                .put(node.row(remote: name)), .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
+                .put(node.row(remote: name)),
+                .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
             ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
             return true
         }

@@ -8,7 +8,9 @@ extension RemoteTree {
     /// - Returns: nil when there is nothing to send, or a rename has the file: then the rename submits it again.
     func beginSending(_ id: EntryID) -> (Revision, Upload)? {
         state.withLock { state in
-            guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else { return nil }
+            guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else {
+                return nil
+            }
             let standing = revision.standing
             guard standing.phase == .queued, let digest = standing.sha256 else { return nil }
             state.index.update(id) { $0.isSending = true }
@@ -16,7 +18,8 @@ extension RemoteTree {
             return (
                 revision,
                 Upload(
-                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest, modified: node.modified)
+                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest,
+                    modified: node.modified)
             )
         }
     }
@@ -43,7 +46,8 @@ extension RemoteTree {
     /// The service has it: journal, then the spool file goes, then whoever waits is told.
     func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, committed file: CommittedFile) {
         let now = services.clock.now()
-        let row = CommittedRow(upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
+        let row = CommittedRow(
+            upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
         let (woken, modified, superseded) = state.withLock { state in
             var superseded: [Revision] = []
             state.index.update(id) { node in
@@ -76,7 +80,8 @@ extension RemoteTree {
         // Handles may keep the revision; its blocks are to be free again.
         revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }
-        record("committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
+        record(
+            "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
         // It was touched while it was under way.
         if modified != upload.modified, backend.facts.keepsModificationTimes {
             do throws(RemoteError) { try backend.setModified(upload.path, modified) } catch {
@@ -108,7 +113,9 @@ extension RemoteTree {
             return state.takeSettledWaits(of: revision.id, below: id, error: error)
         }
         revision.releaseContent()
-        record("failed", upload.path, [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
+        record(
+            "failed", upload.path,
+            [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
         answer(woken)
         submitNext(id)
     }
@@ -137,7 +144,9 @@ extension RemoteTree {
     // MARK: - The caller's side
 
     /// Finishes a call when a sealed revision is where its remote's commit mode wants it.
-    func finish(_ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void) {
+    func finish(
+        _ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void
+    ) {
         if configuration.commit == .journal { return waits.finish(token, .success(())) }
         // The engine has not got it yet (seals are handed over after this), so nothing can be missed.
         let inner = waits.begin { [waits] result in
@@ -147,7 +156,8 @@ extension RemoteTree {
         state.withLock { $0.revisionWaits[revision.id, default: []].append(inner) }
     }
 
-    /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was refused.
+    /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was
+    /// refused.
     ///
     /// Drafts do not count: nobody promised them. At once when there is nothing to wait for.
     public func waitUntilCommitted(

@@ -35,7 +35,9 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
 
 extension OwnedDescriptor {
     /// Opens an absolute path from configuration; the only way in by path (house style 26).
-    public static func open(absolute path: String, _ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
+    public static func open(absolute path: String, _ flags: OpenFlags, mode: UInt32 = 0) throws(Errno)
+        -> OwnedDescriptor
+    {
         let bits = flags.union(.closeOnExec).rawValue
         return OwnedDescriptor(
             owning: try retryingOnInterrupt {

@@ -30,7 +30,8 @@ struct UnmountCommand: RunnableCommand {
         let path = context.absolute(mountpoint)
         guard let entry = MountTable.current().mount(at: path), entry.type == "fuse.fxmount" else {
             throw CommandFailure(
-                .failure, "\(displayed(path.utf8)) is not a mount of fxmount", hint: "`fxmount list` shows the mounts there are",
+                .failure, "\(displayed(path.utf8)) is not a mount of fxmount",
+                hint: "`fxmount list` shows the mounts there are",
                 path: path)
         }
         let daemon = find(path, context)

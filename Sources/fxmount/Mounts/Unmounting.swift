@@ -23,7 +23,8 @@ enum Unmounting {
         _ = child.readReport(until: .after(.seconds(20)))
         if child.waitForExit() != 0 {
             throw CommandFailure(
-                refusal, "cannot unmount", path: path, hint: "only its owner and root may: sudo umount -l", status: .failure)
+                refusal, "cannot unmount", path: path, hint: "only its owner and root may: sudo umount -l",
+                status: .failure)
         }
     }
 
