@@ -203,9 +203,10 @@ public final class RemoteFile: Sendable {
 
     /// Answers `release`, the last close of this handle; seals what no other writer has open.
     public func release() {
-        let isFirst = state.withLock { state in
+        let (isFirst, _) = state.withLock { state in
             defer { state.isReleased = true }
-            return !state.isReleased
+            // The blocks of a file that was removed while open are free from here on.
+            return (!state.isReleased, (state.draft.take(), state.reader.take()))
         }
         if !isFirst || !writes { return }
         tree.state.withLock { $0.index.update(entry) { $0.writers -= 1 } }
