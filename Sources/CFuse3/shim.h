@@ -12,6 +12,15 @@ static inline struct fuse_session *fx_session_new(struct fuse_args *args, const 
     return fuse_session_new(args, ops, sizeof(struct fuse_lowlevel_ops), userdata);
 }
 
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 13)
+// Its declaration, so that the callers compile.
+struct fuse_custom_io {
+    ssize_t (*writev)(int, struct iovec *, int, void *);
+    ssize_t (*read)(int, void *, size_t, void *);
+    ssize_t (*splice_receive)(int, off_t *, int, off_t *, size_t, unsigned, void *);
+    ssize_t (*splice_send)(int, off_t *, int, off_t *, size_t, unsigned, void *);
+};
+#endif
 // fuse_session_custom_io came with libfuse 3.13 and is a macro in later ones; without it there is no passthrough.
 static inline int fx_session_custom_io(struct fuse_session *session, const struct fuse_custom_io *io, int fd) {
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 13)
@@ -21,9 +30,6 @@ static inline int fx_session_custom_io(struct fuse_session *session, const struc
     return -ENOSYS;
 #endif
 }
-#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 13)
-struct fuse_custom_io { ssize_t (*writev)(int, struct iovec *, int, void *); ssize_t (*read)(int, void *, size_t, void *); };
-#endif
 static inline ssize_t fx_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags) {
 #ifdef SYS_splice
     return syscall(SYS_splice, in, in_offset, out, out_offset, length, flags);

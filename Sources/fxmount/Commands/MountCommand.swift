@@ -108,8 +108,7 @@ struct MountCommand: RunnableCommand {
             context.printer.table(
                 ["STATE", "SIZE", "PATH"], left.map { [$0.state, $0.size.description, displayed($0.path.utf8)] })
             throw CommandFailure(
-                .workLeft, "\(left.count) \(left.count == 1 ? "file is" : "files are") not yet sent",
-                hint: "mount again to go on; the files are safe in \(displayed(plan.stateDirectory.utf8))",
+                .workLeft, UnmountReport.sentence(left), hint: UnmountReport.hint(left, in: plan.stateDirectory),
                 path: plan.mountpoint)
         }
     }

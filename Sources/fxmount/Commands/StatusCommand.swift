@@ -35,7 +35,17 @@ struct StatusCommand: RunnableCommand {
         guard let path else {
             let mounts = MountTable.current().ours
             if mounts.isEmpty { context.printer.confirm("no mounts; `fxmount mount DIR` makes one") }
-            for entry in mounts { try show(mount: entry.path, withTransfers: false, context) }
+            for entry in mounts {
+                // One that does not answer, perhaps another user's, hides none of the others.
+                do throws(CommandFailure) {
+                    try show(mount: entry.path, withTransfers: false, context)
+                } catch {
+                    context.printer.document([
+                        "mountpoint": .string(entry.path), "status": nil, "error": .string(error.message),
+                    ])
+                    context.printer.say("\(displayed(entry.path.utf8)): \(error.message)")
+                }
+            }
             return
         }
         let absolute = context.absolute(path)

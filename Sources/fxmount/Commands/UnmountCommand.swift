@@ -107,7 +107,6 @@ struct UnmountCommand: RunnableCommand {
         context.printer.table(
             ["STATE", "SIZE", "PATH"], left.map { [$0.state, $0.size.description, displayed($0.path.utf8)] })
         throw CommandFailure(
-            .workLeft, "unmounted, but \(left.count) \(left.count == 1 ? "file is" : "files are") not yet sent",
-            hint: "mount again to go on; the files are safe in \(displayed(place.utf8))", path: path)
+            .workLeft, "unmounted, but \(UnmountReport.sentence(left))", hint: UnmountReport.hint(left, in: place), path: path)
     }
 }

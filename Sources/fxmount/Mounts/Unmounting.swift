@@ -50,6 +50,24 @@ struct UnmountReport: Sendable, Equatable {
         var json: JSONValue { ["path": .string(path), "state": .string(state), "size": .bytes(size)] }
     }
 
+    /// What is left, in words: `2 files are not yet sent, 1 draft was never finished`.
+    static func sentence(_ left: [Left]) -> String {
+        let drafts = left.count { $0.state == "draft" }
+        let unsent = left.count - drafts
+        var parts: [String] = []
+        if unsent > 0 { parts.append("\(unsent) \(unsent == 1 ? "file is" : "files are") not yet sent") }
+        if drafts > 0 { parts.append("\(drafts) \(drafts == 1 ? "draft was" : "drafts were") never finished") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// What happens to it, and where it is meanwhile.
+    static func hint(_ left: [Left], in directory: String) -> String {
+        let place = displayed(directory.utf8)
+        let unsent = left.contains { $0.state != "draft" } ? "mount again to go on sending; the files are safe in \(place)" : nil
+        let drafts = left.contains { $0.state == "draft" } ? "the next mount moves drafts to \(place)/recovered" : nil
+        return [unsent, drafts].compactMap { $0 }.joined(separator: "; ")
+    }
+
     static let fileName = "last-unmount.json"
 
     var left: [Left]
