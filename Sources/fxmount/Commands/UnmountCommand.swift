@@ -107,6 +107,7 @@ struct UnmountCommand: RunnableCommand {
         context.printer.table(
             ["STATE", "SIZE", "PATH"], left.map { [$0.state, $0.size.description, displayed($0.path.utf8)] })
         throw CommandFailure(
-            .workLeft, "unmounted, but \(UnmountReport.sentence(left))", hint: UnmountReport.hint(left, in: place), path: path)
+            .workLeft, "unmounted, but \(UnmountReport.sentence(left))", hint: UnmountReport.hint(left, in: place),
+            path: path)
     }
 }

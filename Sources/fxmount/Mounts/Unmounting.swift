@@ -63,7 +63,8 @@ struct UnmountReport: Sendable, Equatable {
     /// What happens to it, and where it is meanwhile.
     static func hint(_ left: [Left], in directory: String) -> String {
         let place = displayed(directory.utf8)
-        let unsent = left.contains { $0.state != "draft" } ? "mount again to go on sending; the files are safe in \(place)" : nil
+        let unsent =
+            left.contains { $0.state != "draft" } ? "mount again to go on sending; the files are safe in \(place)" : nil
         let drafts = left.contains { $0.state == "draft" } ? "the next mount moves drafts to \(place)/recovered" : nil
         return [unsent, drafts].compactMap { $0 }.joined(separator: "; ")
     }
