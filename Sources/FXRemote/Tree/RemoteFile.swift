@@ -152,7 +152,9 @@ public final class RemoteFile: Sendable {
         caller: Caller, _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
     ) -> WaitToken {
         let token = tree.waits.begin(completion)
-        let (hasWritten, failure) = state.withLock { ($0.hasWritten, $0.failure ?? $0.missing?.error) }
+        let (hasWritten, failure, written) = state.withLock {
+            ($0.hasWritten, $0.failure ?? $0.missing?.error, $0.draft)
+        }
         if let failure {
             tree.waits.finish(token, .failure(failure))
             return token
@@ -170,10 +172,12 @@ public final class RemoteFile: Sendable {
             case .failure(let error):
                 remember(error)
                 tree.waits.finish(token, .failure(error))
-            case .success(nil):
-                tree.waits.finish(token, .success(()))
-            case .success(let revision?):
-                tree.finish(token, afterCommitOf: revision) { [self] error in remember(error) }
+            case .success(let revision):
+                // Sealed by another writer: what this one wrote is in that content, and arrives or fails with it.
+                guard let holder = revision ?? written, !holder.isDiscarded else {
+                    return tree.waits.finish(token, .success(()))
+                }
+                tree.finish(token, afterCommitOf: holder) { [self] error in remember(error) }
             }
         }
         return token

@@ -168,22 +168,25 @@ extension RemoteTree {
     // MARK: - Sealing
 
     /// Seals the draft of a file, if it has one, and hands it to the engine.
-    /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or
-    ///   with the error.
+    /// - Parameter sealed: called when the journal has it (the revision, also when somebody else sealed it meanwhile),
+    ///   when there was nothing to seal (nil), or with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
-        // Counted as under way from here on, so that whoever waits for the session waits for this.
-        let (draft, damage) = state.withLock { state -> (Revision?, RemoteError?) in
-            guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
-            if let damage = node.damage { return (nil, damage) }
-            state.setSealing(id, true)
-            return (draft, nil)
-        }
+        // Counted as under way from here on, so that whoever waits for the session waits for this. A rename comes to its
+        // end first: it may give the content to another entry.
+        let (draft, damage) =
+            state.wait { state -> (Revision?, RemoteError?)? in
+                guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
+                if node.isHeld { return nil }
+                if let damage = node.damage { return (nil, damage) }
+                state.setSealing(id, true)
+                return (draft, nil)
+            } ?? (nil, nil)
         if let damage { return sealed(.failure(damage)) }
         guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
             if try !draft.prepareSeal() {
                 endSealing(id)
-                return sealed(.success(nil))
+                return sealed(.success(draft.isDiscarded ? nil : draft))
             }
         } catch {
             endSealing(id)
