@@ -156,14 +156,14 @@ final class Revision: Sendable {
             do throws(Errno) {
                 try reserve(offset..<end, of: file, sizeBefore: before)
                 do throws(Errno) { try unsafe file.descriptor.write(buffer, at: offset) } catch {
-                    // Nothing torn: what lies past the old end goes, what lies before it was reserved and cannot run
-                    // out of space.
-                    if offset >= before { try? file.descriptor.truncate(to: ByteCount(before)) }
+                    // What lies past the old end goes; what lies before it may be torn, and whoever wrote it is told.
+                    if end > before { cut(file, to: before) }
                     throw error
                 }
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
-            leave { _ in }
+            // Some of it may have been written: a hash of what was there before is worth nothing.
+            leave { $0.digest.noteWrite(at: offset, count: 0) }
             throw error
         }
         leave { state in
@@ -171,6 +171,23 @@ final class Revision: Sendable {
             state.size = max(state.size, end)
         }
         return true
+    }
+
+    /// Takes off what a failed write of the calling thread left past the end, unless others write at the same time:
+    /// it could be theirs.
+    private func cut(_ file: SpoolFile, to size: UInt64) {
+        let wasSealing: Bool? = monitor.withLock { state in
+            if state.inside > 1 || state.size != size { return nil }
+            // Keeps others out; who waits to seal waits for this thread anyway.
+            defer { state.isSealing = true }
+            return state.isSealing
+        }
+        guard let wasSealing else { return }
+        try? file.descriptor.truncate(to: ByteCount(size))
+        monitor.withLock { state in
+            state.isSealing = wasSealing
+            state.reserved = 0..<0
+        }
     }
 
     /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns false when sealed.
