@@ -111,13 +111,14 @@ public final class RemoteFile: Sendable {
         _ = try change { draft throws(RemoteError) in try draft.truncate(to: size) }
     }
 
-    /// Answers `fallocate` without mode bits: the range exists and has space afterwards.
-    public func allocate(offset: UInt64, length: UInt64) throws(RemoteError) {
+    /// Answers `fallocate`: the range has space afterwards.
+    /// - Parameter growing: the file reaches to the end of the range too; false is FALLOC_FL_KEEP_SIZE.
+    public func allocate(offset: UInt64, length: UInt64, growing: Bool) throws(RemoteError) {
         try checkFailure()
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
         if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
-        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: true) }
+        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: growing) }
     }
 
     /// Runs one change on the draft, on a new one when the last was sealed in between.

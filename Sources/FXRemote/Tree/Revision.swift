@@ -26,6 +26,8 @@ final class Revision: Sendable {
         /// Blocks below this, from `reservedFrom` on, belong to the file already.
         var reserved: Range<UInt64> = 0..<0
         var window: UInt64 = 0
+        /// Somebody reserved space, perhaps past the end.
+        var hasTail = false
         var digest = SequentialDigest()
         var sha256: SHA256Digest?
         var sealed: Timestamp?
@@ -196,14 +198,15 @@ final class Revision: Sendable {
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
-                try file.reserve(range)
-                if growing, range.upperBound > before { try file.descriptor.truncate(to: ByteCount(range.upperBound)) }
+                if growing { try file.extend(range, sizeBefore: before) } else { try file.reserve(range) }
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
             leave { _ in }
             throw error
         }
-        leave { if growing { $0.size = max($0.size, range.upperBound) } }
+        leave { state in
+            if growing { state.size = max(state.size, range.upperBound) } else { state.hasTail = true }
+        }
         return true
     }
 
@@ -328,7 +331,7 @@ final class Revision: Sendable {
         let plan = monitor.wait { state -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)? in
             if state.inside > 0 || state.digest.claimed > 0 { return nil }
             let progress = state.digest.progress
-            return (progress.hasher, progress.position, state.size, state.reserved.upperBound > state.size)
+            return (progress.hasher, progress.position, state.size, state.hasTail || state.reserved.upperBound > state.size)
         }
         guard let plan else { return false }
         do throws(RemoteError) {
