@@ -32,7 +32,8 @@ final class InodeTable: Sendable {
     func enter(_ candidate: any Node) -> (Inode, any Node) {
         let key = candidate.key
         let (number, existing) = tables.withLock { tables -> (UInt64, (any Node)?) in
-            if let number = tables.numbers[key], let node = tables.records[number]?.node, node.isSameFile(as: candidate) {
+            if let number = tables.numbers[key], let node = tables.records[number]?.node, node.isSameFile(as: candidate)
+            {
                 tables.records[number]?.lookups.add()
                 return (number, node)
             }

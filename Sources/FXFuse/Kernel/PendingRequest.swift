@@ -159,7 +159,8 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
             do throws(Errno) { try enumerate(&buffer) } catch { failure = error }
             // What was packed has been counted; an error then waits for the next call.
             if let failure, buffer.count == 0 { return unsafe fuse_reply_err(raw, failure.rawValue) == 0 }
-            return unsafe fuse_reply_buf(raw, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count) == 0
+            return unsafe fuse_reply_buf(raw, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
+                == 0
         }
     }
 

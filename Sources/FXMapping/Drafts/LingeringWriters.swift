@@ -122,7 +122,9 @@ final class LingeringWriters: Sendable {
         }
         var next = watched
         // Writers that came since are counted, and are no mapping.
-        if watched.since.hasPassed && !watched.hasVersion && ledger.hasOneWriter(watched.identity) { keepVersion(of: &next, ledger, events) }
+        if watched.since.hasPassed && !watched.hasVersion && ledger.hasOneWriter(watched.identity) {
+            keepVersion(of: &next, ledger, events)
+        }
         return next
     }
 
