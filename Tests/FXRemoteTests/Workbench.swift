@@ -35,13 +35,13 @@ final class Workbench: Sendable {
 
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
-        connections: Int = RemoteConfiguration.standardConnections,
+        operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")
         let remote = RemoteConfiguration(
             name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry,
-            connections: connections,
+            operationTimeout: operationTimeout, connections: connections,
             looksTemporary: { name, exclusive, mode in
                 name.description.hasSuffix(".tmp")
                     || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
@@ -95,6 +95,13 @@ let me = Caller(uid: 0, gid: 0, thread: 0)
 extension RemoteTree {
     func session(_ name: String) throws -> EntryID {
         try makeDirectory(try Name(name), in: .root, mode: 0o755, caller: me).id
+    }
+
+    func create(
+        _ name: Name, in parent: EntryID, mode: UInt32, exclusive: Bool, caller: Caller
+    ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        let flags: OpenFlags = exclusive ? [.readWrite, .create, .exclusive] : [.readWrite, .create]
+        return try create(name, in: parent, mode: mode, flags: flags, caller: caller)
     }
 
     /// open, write, close, as a program does it.

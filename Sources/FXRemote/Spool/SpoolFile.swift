@@ -50,6 +50,16 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
         }
     }
 
+    /// Reserves space for a range and makes the file reach to its end; never makes it shorter.
+    func extend(_ range: Range<UInt64>, sizeBefore size: UInt64) throws(Errno) {
+        do throws(Errno) {
+            try descriptor.allocate(mode: 0, offset: range.lowerBound, length: range.upperBound - range.lowerBound)
+        } catch {
+            if error != .notSupportedOnSocket && error != .noFunction && error != .notSupported { throw error }
+            if range.upperBound > size { try descriptor.truncate(to: ByteCount(range.upperBound)) }
+        }
+    }
+
     /// Adds a range of the file to a hash, in pieces of constant size.
     func hash(_ range: Range<UInt64>, into hasher: inout SHA256) throws(Errno) {
         // 256 KiB stays in the second-level cache between the read and the hash.

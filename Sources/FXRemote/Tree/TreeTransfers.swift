@@ -1,4 +1,5 @@
 internal import FXSystem
+internal import SystemPackage
 
 /// What the engine asks and tells, and what calls that wait hear of it.
 extension RemoteTree {
@@ -143,17 +144,30 @@ extension RemoteTree {
 
     // MARK: - The caller's side
 
-    /// Finishes a call when a sealed revision is where its remote's commit mode wants it.
+    /// Finishes a call when a sealed revision is where its remote's commit mode wants it: at once when it is there, or
+    /// was refused, already.
     func finish(
         _ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void
     ) {
-        if configuration.commit == .journal { return waits.finish(token, .success(())) }
-        // The engine has not got it yet (seals are handed over after this), so nothing can be missed.
         let inner = waits.begin { [waits] result in
             if case .failure(let error) = result { remember(error) }
             waits.finish(token, result)
         }
-        state.withLock { $0.revisionWaits[revision.id, default: []].append(inner) }
+        // Looked at and registered under one lock: the engine may end an upload at any time before.
+        let immediate: Result<Void, RemoteError>? = state.withLock { state in
+            let standing = revision.standing
+            switch standing.phase {
+            case .committed: return .success(())
+            case .failed, .expired: return .failure(standing.error ?? .local(.ioError, during: .store))
+            case .draft, .queued, .uploading: break
+            }
+            if configuration.commit == .journal { return .success(()) }
+            // It is sealed and goes on at the next start; nothing here will end it.
+            if state.isStopped { return .failure(.interrupted) }
+            state.revisionWaits[revision.id, default: []].append(inner)
+            return nil
+        }
+        if let immediate { waits.finish(inner, immediate) }
     }
 
     /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was
@@ -166,6 +180,7 @@ extension RemoteTree {
         let token = waits.begin(completion)
         let immediate: Result<Void, RemoteError>? = state.withLock { state in
             if state.hasActive(below: id) {
+                if state.isStopped { return .failure(.interrupted) }
                 state.belowWaits.append((id, token))
                 return nil
             }
