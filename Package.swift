@@ -88,6 +88,13 @@ let package = Package(
             swiftSettings: strict),
         // One module each, through its public and internal API.
         .testTarget(
+            name: "FXSystemTests",
+            dependencies: [
+                "FXSystem", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: testing),
+        .testTarget(
             name: "FXMappingTests",
             dependencies: [
                 "FXMapping", "FXSystem",

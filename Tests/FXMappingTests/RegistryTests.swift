@@ -91,7 +91,7 @@ import Testing
         try registry.createType(try TypeName("outer"), of: entity, in: app, path: outer, policy: .writeOnce)
         let expected = MappingError.OverlappedType(
             application: app, entity: entity, type: try TypeName("outer"), path: outer, policy: .writeOnce)
-        #expect(throws: MappingError.pathOverlapsType(link, .inside, expected)) {
+        #expect(throws: MappingError.pathOverlapsType(inner, .inside, expected)) {
             try registry.createType(TypeName("in"), of: entity, in: app, path: link, policy: .keepVersions)
         }
         #expect(throws: MappingError.pathOverlapsType(scratch.path, .contains, expected)) {

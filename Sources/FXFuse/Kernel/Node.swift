@@ -19,6 +19,9 @@ protocol Node: AnyObject, Sendable {
     /// The most seconds the kernel may believe entry and attributes, whatever the mount is set to.
     var longestTimeout: Double { get }
 
+    /// False when `other` has the same key and is nevertheless another file: the file system has used the inode again.
+    func isSameFile(as other: any Node) -> Bool
+
     func readLink() throws(Errno) -> [UInt8]
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle
     func space() throws(Errno) -> FileSystemSpace
@@ -85,6 +88,7 @@ struct SetAttributes: Sendable {
 }
 
 extension Node {
+    func isSameFile(as other: any Node) -> Bool { true }
     func adopt(_ other: any Node) {}
     // Entities and types are changed by other processes, which a mount shows within a second (DESIGN 3).
     var longestTimeout: Double { 1 }

@@ -25,6 +25,7 @@ class MappedNode: Node, @unchecked Sendable {
     var longestTimeout: Double { .infinity }
     let identity: FileIdentity
     let type: FXSystem.FileType
+    private let born: Timestamp?
     let services: MappedServices
     let mode = InodeMode()
     private let typeID: Int64
@@ -41,6 +42,7 @@ class MappedNode: Node, @unchecked Sendable {
     init(_ status: FileStatus, typeID: Int64, services: MappedServices, parent: MappedDirectory?, name: Name?) {
         self.identity = status.identity
         self.type = status.type
+        self.born = status.born
         self.typeID = typeID
         self.services = services
         self.position = Mutex(Position(parent: parent, name: name))
@@ -48,6 +50,11 @@ class MappedNode: Node, @unchecked Sendable {
 
     var key: NodeKey { .mapped(type: typeID, device: identity.device, inode: identity.inode) }
     var asDirectory: (any DirectoryNode)? { nil }
+
+    func isSameFile(as other: any Node) -> Bool {
+        guard let other = other as? MappedNode else { return false }
+        return other.type == type && other.born == born
+    }
 
     func adopt(_ other: any Node) {
         guard let other = other as? MappedNode else { return }

@@ -1,5 +1,5 @@
 public import FXSystem
-internal import SystemPackage
+public import SystemPackage
 
 /// A name in a directory, whatever the directory is called at the moment.
 public struct DirectoryName: Hashable, Sendable {
@@ -109,8 +109,20 @@ public final class SealLedger: Sendable {
     }
 
     /// Counts a writer of `file` who may change any byte.
-    public func startWriting(_ file: FileStatus, uid: UInt32) -> Admission {
-        let admission: Admission? = records.wait { records in
+    ///
+    /// - Parameter isGivenUp: asked every 100 ms while a version is being made for somebody else.
+    /// - Throws: EINTR when the caller is dying.
+    public func startWriting(
+        _ file: FileStatus, uid: UInt32, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) -> Admission {
+        while true {
+            if let admission = admit(file, uid: uid, waiting: .milliseconds(100)) { return admission }
+            if isGivenUp() { throw .interrupted }
+        }
+    }
+
+    private func admit(_ file: FileStatus, uid: UInt32, waiting pause: Duration) -> Admission? {
+        records.wait(until: .after(pause)) { records in
             guard var record = current(file, in: &records) else {
                 records[file.identity] = Record(
                     born: file.born, isUnsealed: false, writers: 1, isBeingVersioned: true, creator: uid,
@@ -125,8 +137,6 @@ public final class SealLedger: Sendable {
             records[file.identity] = record
             return admission
         }
-        // Without a deadline the wait always ends with an answer.
-        return admission ?? .versionFirst
     }
 
     /// Ends `versionFirst`: the version is durable and the bytes may change, or there is none and the writer is not
@@ -168,6 +178,24 @@ public final class SealLedger: Sendable {
             guard records[identity]?.writers ?? 0 > 0 else { return }
             records[identity]?.isFlushed = true
         }
+    }
+
+    /// Counts one writer less if it is not the last; false when it is, which is then still counted.
+    func stopWritingUnlessLast(_ identity: FileIdentity) -> Bool {
+        records.withLock { records in
+            guard let record = records[identity], record.writers > 1 else { return false }
+            records[identity]?.writers -= 1
+            return true
+        }
+    }
+
+    func hasWriters(_ identity: FileIdentity) -> Bool {
+        records.withLock { ($0[identity]?.writers ?? 0) > 0 }
+    }
+
+    /// True while nobody but one counted writer is known.
+    func hasOneWriter(_ identity: FileIdentity) -> Bool {
+        records.withLock { ($0[identity]?.writers ?? 0) <= 1 }
     }
 
     /// Counts one writer less. The last one seals the file, unless all its names look temporary.

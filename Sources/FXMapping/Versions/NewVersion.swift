@@ -62,9 +62,11 @@ struct NewVersion: ~Copyable {
     }
 
     /// Fills the file with what `source` holds and makes it durable.
-    borrowing func fill(from source: borrowing OwnedDescriptor, _ status: FileStatus) throws(Errno) {
+    borrowing func fill(
+        from source: borrowing OwnedDescriptor, _ status: FileStatus, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) {
         do throws(Errno) {
-            _ = try file.copyContent(from: source)
+            _ = try file.copyContent(from: source, isGivenUp: isGivenUp)
             try Metadata.apply(status, from: source, to: file)
             try file.sync()
         } catch {

@@ -61,7 +61,7 @@ public final class VersionStore: Sendable {
     ///   - status: of `source`, read before the call.
     /// - Throws: EINVAL when it is no regular file; whatever copying and syncing met, ENOSPC and EIO above all.
     public func keepCopy(
-        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath
+        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath, isGivenUp: () -> Bool = { false }
     ) throws(Errno) {
         guard status.isRegular else { throw .invalidArgument }
         // Before the first byte is read: what changes from now on has a later change time (see `isCurrent`).
@@ -69,8 +69,24 @@ public final class VersionStore: Sendable {
         let store = try directory.make(for: path)
         if status.linkCount > 1 { try separate(source, status, in: store) }
         let copy = try NewVersion.begin(in: store, top: try directory.makeTop())
-        try copy.fill(from: source, status)
+        try copy.fill(from: source, status, isGivenUp: isGivenUp)
         hints.remember(try copy.publish(stamp, in: store), of: status.identity, at: path)
+    }
+
+    /// As `keepCopy`, unless the version made last holds the same bytes: opening a busy file for writing again and again
+    /// without changing it makes one version, not thousands.
+    /// - Throws: EINTR when `isGivenUp` says so.
+    public func keepCopyUnlessSame(
+        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath, isGivenUp: () -> Bool
+    ) throws(Errno) {
+        if status.linkCount == 1, let hint = hints.hint(for: status.identity), hint.path == path,
+            let store = try? directory.open(for: path), isWholeCopy(hint.stamp, of: status, in: store),
+            let version = try? store.open(try hint.stamp.name(), .readOnly),
+            try source.hasSameContent(as: version, isGivenUp: isGivenUp)
+        {
+            return
+        }
+        try keepCopy(of: source, status: status, path: path, isGivenUp: isGivenUp)
     }
 
     /// Makes copies of those versions of `path` that are second names of `source`; nothing to do for most files.

@@ -45,6 +45,17 @@ extension OwnedDescriptor {
             })
     }
 
+    /// Opens an absolute path that has no symbolic link in any of its components (`openat2(2)`, RESOLVE_NO_SYMLINKS).
+    /// - Throws: ELOOP at a link, ENOSYS before Linux 5.6.
+    public static func open(absoluteWithoutLinks path: String, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+        let bits = UInt64(flags.union(.closeOnExec).rawValue)
+        let resolve = UInt64(FX_RESOLVE_NO_SYMLINKS | FX_RESOLVE_NO_MAGICLINKS)
+        return OwnedDescriptor(
+            owning: try retryingOnInterrupt {
+                unsafe path.withCString { unsafe fx_openat2(Int32(FX_AT_FDCWD), $0, bits, 0, resolve) }
+            })
+    }
+
     /// Opens `name` in this directory without following a symbolic link (ELOOP if it is one, unless path-only).
     public borrowing func open(_ name: Name, _ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
         let directory = rawValue
