@@ -61,6 +61,44 @@ import Testing
         service.stop()
     }
 
+    @Test func `every close and rename is answered while files are replaced under their writers`() throws {
+        let bench = try Workbench()
+        let service = try bench.service()
+        try service.start()
+        let tree = service.trees[0]
+        let session = try tree.session("s")
+        let unanswered = Mutex<[String]>([])
+        let deadline = ContinuousDeadline.after(.seconds(3))
+        var threads: [WorkerThread] = []
+        for worker in 0..<4 {
+            threads.append(
+                try WorkerThread(name: "replacer-\(worker)") {
+                    var step = 0
+                    while !deadline.hasPassed, unanswered.withLock({ $0.isEmpty }) {
+                        step += 1
+                        do {
+                            if worker < 2 { try tree.put("f", pattern(100, seed: UInt64(step)), in: session) } else {
+                                try tree.put("\(worker).tmp", pattern(50, seed: UInt64(step)), in: session)
+                                let (old, new) = (try Name("\(worker).tmp"), try Name("f"))
+                                try waiting {
+                                    tree.rename(
+                                        old, in: session, to: new, in: session, .replace, caller: me, completion: $0)
+                                }
+                            }
+                        } catch let error as RemoteError {
+                            // Replaced or being sent meanwhile: an answer too.
+                            _ = error
+                        } catch { unanswered.withLock { $0.append("\(worker) at \(step): \(error)") } }
+                    }
+                })
+        }
+        for thread in threads { thread.join() }
+        #expect(unanswered.withLock { $0 } == [])
+        try waiting { tree.waitUntilCommitted(below: session, $0) }
+        service.stop()
+        #expect(bench.files(below: "spool").isEmpty)
+    }
+
     @Test func `the second writer of refused bytes is told too`() throws {
         let bench = try Workbench()
         let store = FaultyService(try LocalStore(path: bench.path + "/store"))
