@@ -77,7 +77,9 @@ import Testing
                     while !deadline.hasPassed, unanswered.withLock({ $0.isEmpty }) {
                         step += 1
                         do {
-                            if worker < 2 { try tree.put("f", pattern(100, seed: UInt64(step)), in: session) } else {
+                            if worker < 2 {
+                                try tree.put("f", pattern(100, seed: UInt64(step)), in: session)
+                            } else {
                                 try tree.put("\(worker).tmp", pattern(50, seed: UInt64(step)), in: session)
                                 let (old, new) = (try Name("\(worker).tmp"), try Name("f"))
                                 try waiting {
@@ -97,6 +99,31 @@ import Testing
         try waiting { tree.waitUntilCommitted(below: session, $0) }
         service.stop()
         #expect(bench.files(below: "spool").isEmpty)
+    }
+
+    @Test func `a close waits for a rename that has the file`() throws {
+        let bench = try Workbench()
+        let service = try bench.service()
+        try service.start()
+        defer { service.stop() }
+        let tree = service.trees[0]
+        let session = try tree.session("s")
+        let (entry, file) = try tree.create(Name("f"), in: session, mode: 0o644, exclusive: true, caller: me)
+        try file.put([1], at: 0)
+        tree.state.withLock { $0.index.update(entry.id) { $0.isHeld = true } }
+        let ended = Monitor(false)
+        let thread = try WorkerThread(name: "closer") {
+            _ = file.flush(caller: me) { _ in ended.withLock { $0 = true } }
+        }
+        let began = tree.state.wait(until: .after(.milliseconds(200))) { state in
+            state.index[entry.id]?.draft == nil || state.index[entry.id]?.isSealing ?? true ? true : nil
+        }
+        #expect(began == nil)
+        tree.state.withLock { $0.index.update(entry.id) { $0.isHeld = false } }
+        #expect(ended.wait(until: .after(.seconds(20))) { $0 ? true : nil } == true)
+        thread.join()
+        #expect(bench.stored == ["s/f": [1]])
+        file.release()
     }
 
     @Test func `the second writer of refused bytes is told too`() throws {
