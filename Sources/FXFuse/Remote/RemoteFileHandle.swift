@@ -28,7 +28,7 @@ final class RemoteFileHandle: FileHandle {
     ) {
         do throws(Errno) {
             let written = try unsafe data.withBytes { bytes throws(Errno) in
-                try remote { () throws(RemoteError) in try unsafe file.write(bytes, at: offset) }
+                try remote { () throws(RemoteError) in try unsafe file.write(bytes, at: offset, by: caller) }
             }
             request.answer(written: written)
         } catch {
@@ -50,7 +50,7 @@ final class RemoteFileHandle: FileHandle {
         guard mode & ~keepSize == 0 else { throw .notSupported }
         let growing = mode & keepSize == 0
         try remote { () throws(RemoteError) in
-            try file.allocate(offset: offset, length: length, growing: growing)
+            try file.allocate(offset: offset, length: length, growing: growing, by: caller)
         }
     }
 

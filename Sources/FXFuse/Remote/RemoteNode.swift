@@ -23,7 +23,7 @@ extension RemoteNode {
         try remote { () throws(RemoteError) in
             if let size = change.size {
                 if let open = handle as? RemoteFileHandle {
-                    try open.file.truncate(to: size)
+                    try open.file.truncate(to: size, by: caller)
                 } else {
                     try place.tree.truncate(id, to: size, caller: caller)
                 }

@@ -23,6 +23,7 @@ public final class LocalStore: Backend {
     let replaced: OwnedDescriptor
     /// Directories whose names are known to be durable; bounded by `durableLimit`.
     private let durable = Mutex(Set<RelativePath>())
+    private let didSync: @Sendable (RelativePath) -> Void
 
     static let manifestName = ".fxmount-manifest.json"
     static let uploadAttribute = "user.fxmount.upload"
@@ -30,7 +31,14 @@ public final class LocalStore: Backend {
 
     /// Opens a store, and makes it when it is missing; its parent must exist.
     /// - Parameter adoptsSpoolFiles: false makes every upload a verified copy.
-    public init(path: String, adoptsSpoolFiles: Bool = true) throws(RemoteError) {
+    public convenience init(path: String, adoptsSpoolFiles: Bool = true) throws(RemoteError) {
+        try self.init(path: path, adoptsSpoolFiles: adoptsSpoolFiles, didSync: { _ in })
+    }
+
+    /// - Parameter didSync: hears of every file and directory below the store that was made durable, for tests.
+    init(path: String, adoptsSpoolFiles: Bool, didSync: @escaping @Sendable (RelativePath) -> Void) throws(RemoteError)
+    {
+        self.didSync = didSync
         do throws(Errno) {
             root = try LocalStore.openOrMake(path)
             staging = try root.openOrMakeDirectory(try reserved(".staging"), mode: 0o700)
@@ -94,7 +102,10 @@ public final class LocalStore: Backend {
         if let held = try file(name, at: upload.path),
             try perform({ () throws(Errno) in try holds(held.descriptor, upload) })
         {
-            try perform { () throws(Errno) in try keepReplaced(upload) }
+            // Whoever put it there may have ended before it was durable, and this answer frees the spool.
+            try perform { () throws(Errno) in
+                try settle(upload, held.descriptor, in: try existingDirectory(upload.path.parent))
+            }
             return .committed(CommittedFile(remoteID: upload.path.description, size: upload.size))
         }
         let staged = try perform { () throws(Errno) in try status(of: try stagingName(upload), in: staging) }
@@ -126,7 +137,10 @@ public final class LocalStore: Backend {
             let staged = try perform { () throws(Errno) in try staging.status(of: name).identity }
             if staged != content.identity { throw .notSupported }
         }
-        // The journal's digest was computed from this very file.
+        // The journal's digest was computed from this very file while it was written; reading it again would cost as
+        // much as sending it. Its size tells whether somebody cut it since.
+        let size = try perform { () throws(Errno) in try staging.status(of: name).size }
+        if size != upload.size { throw .local(.ioError, during: .spool) }
         return try publish(upload, name)
     }
 
@@ -194,12 +208,24 @@ public final class LocalStore: Backend {
                 if try target.status(of: name).isDirectory { throw .isDirectory }
                 try staging.rename(staged, to: name, in: target, .exchange)
             }
-            try file.sync()
-            try target.sync()
-            try keepReplaced(upload)
-            try makeDurable(upload.path.parent)
+            try settle(upload, file, in: target)
         }
         return CommittedFile(remoteID: upload.path.description, size: upload.size)
+    }
+
+    /// Makes a file in its place durable, with its name and those above it, and keeps what it replaced.
+    private func settle(
+        _ upload: Upload, _ file: borrowing OwnedDescriptor, in target: borrowing OwnedDescriptor
+    ) throws(Errno) {
+        try sync(file, upload.path)
+        try sync(target, upload.path.parent)
+        try keepReplaced(upload)
+        try makeDurable(upload.path.parent)
+    }
+
+    private func sync(_ descriptor: borrowing OwnedDescriptor, _ path: RelativePath) throws(Errno) {
+        try descriptor.sync()
+        didSync(path)
     }
 }
 
@@ -212,7 +238,10 @@ extension LocalStore {
         try perform { () throws(Errno) in
             let source = try existingDirectory(path.parent)
             let target = try directory(newPath.parent)
-            if try status(of: name, in: source) == nil, try status(of: newName, in: target) != nil { return }
+            if try status(of: name, in: source) == nil, try status(of: newName, in: target) != nil {
+                // Done before, perhaps not durably.
+                return try settle(rename: path, source, to: newPath, target)
+            }
             do throws(Errno) { try source.rename(name, to: newName, in: target, .noReplace) } catch {
                 if error != .fileExists { throw error }
                 if try target.status(of: newName).isDirectory { throw .isDirectory }
@@ -220,10 +249,19 @@ extension LocalStore {
                 try moveAside(newName, in: target, path: newPath, as: aside)
                 try source.rename(name, to: newName, in: target, .noReplace)
             }
-            try target.sync()
-            try source.sync()
-            try makeDurable(newPath.parent)
+            try settle(rename: path, source, to: newPath, target)
         }
+    }
+
+    private func settle(
+        rename path: RelativePath, _ source: borrowing OwnedDescriptor, to newPath: RelativePath,
+        _ target: borrowing OwnedDescriptor
+    ) throws(Errno) {
+        // What a directory made later under the old name needs is not known.
+        durable.withLock { known in known = known.filter { !$0.isWithin(path) } }
+        try sync(target, newPath.parent)
+        try sync(source, path.parent)
+        try makeDurable(newPath.parent)
     }
 
     public func complete(_ manifest: SessionManifest) throws(RemoteError) {
@@ -265,7 +303,9 @@ extension LocalStore {
         var place = try replaced.reopenDirectory()
         for component in path.components { place = try place.openOrMakeDirectory(component, mode: 0o700) }
         try directory.rename(name, to: try reserved("@" + id.text), in: place, .noReplace)
-        try place.sync()
+        let above = RelativePath([try reserved(".replaced")] + path.components)
+        try sync(place, above)
+        try makeDurable(above)
     }
 
     func directory(_ path: RelativePath) throws(Errno) -> OwnedDescriptor {
@@ -297,15 +337,19 @@ extension LocalStore {
     /// Makes the names of a directory and those above it durable, each once.
     private func makeDurable(_ path: RelativePath) throws(Errno) {
         var current = path
+        var made: [RelativePath] = []
         while !current.isRoot {
             let checked = current
-            if durable.withLock({ $0.contains(checked) }) { return }
-            try existingDirectory(current.parent).sync()
-            durable.withLock { known in
-                if known.count >= LocalStore.durableLimit { known = [] }
-                known.insert(checked)
-            }
+            if durable.withLock({ $0.contains(checked) }) { break }
+            try sync(existingDirectory(current.parent), current.parent)
+            made.append(checked)
             current = current.parent
+        }
+        // Known only when all above it is durable too: who finds one of them known looks no further.
+        let done = made
+        durable.withLock { known in
+            if known.count + done.count > LocalStore.durableLimit { known = [] }
+            known.formUnion(done)
         }
     }
 

@@ -69,17 +69,23 @@ public final class RemoteFile: Sendable {
     }
 
     /// Writes all of `buffer` or nothing; returns its length.
+    /// - Parameter caller: who is let go when it dies while this waits for somebody else's draft; nil for nobody.
     /// - Throws: EFBIG over the service's limit, ENOSPC, EROFS while draining or when the session is closed.
-    public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+    public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64, by caller: Caller? = nil)
+        throws(RemoteError) -> Int
+    {
         try checkFailure()
         if let limit = tree.backend.facts.maximumFileSize, offset &+ UInt64(buffer.count) > limit.rawValue {
             throw .tooLarge(limit: limit)
         }
         let draft: Revision
         do throws(RemoteError) {
-            draft = try change { draft throws(RemoteError) in try unsafe draft.write(buffer, at: offset) }
+            draft = try change(by: caller) { draft throws(RemoteError) in
+                try unsafe draft.write(buffer, at: offset)
+            }
         } catch {
-            miss(offset, error)
+            // Who was killed while it waited is told nothing, and has changed nothing.
+            if error != .interrupted { miss(offset, error) }
             throw error
         }
         caughtUp(to: offset)
@@ -105,27 +111,33 @@ public final class RemoteFile: Sendable {
     }
 
     /// Answers `ftruncate`.
-    public func truncate(to size: ByteCount) throws(RemoteError) {
+    public func truncate(to size: ByteCount, by caller: Caller? = nil) throws(RemoteError) {
         try checkFailure()
         if let limit = tree.backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
-        _ = try change { draft throws(RemoteError) in try draft.truncate(to: size) }
+        _ = try change(by: caller) { draft throws(RemoteError) in try draft.truncate(to: size) }
     }
 
     /// Answers `fallocate`: the range has space afterwards.
     /// - Parameter growing: the file reaches to the end of the range too; false is FALLOC_FL_KEEP_SIZE.
-    public func allocate(offset: UInt64, length: UInt64, growing: Bool) throws(RemoteError) {
+    public func allocate(
+        offset: UInt64, length: UInt64, growing: Bool, by caller: Caller? = nil
+    ) throws(RemoteError) {
         try checkFailure()
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
         if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
-        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: growing) }
+        _ = try change(by: caller) { draft throws(RemoteError) in
+            try draft.allocate(offset..<end, growing: growing)
+        }
     }
 
     /// Runs one change on the draft, on a new one when the last was sealed in between.
-    private func change(_ body: (Revision) throws(RemoteError) -> Bool) throws(RemoteError) -> Revision {
+    private func change(
+        by caller: Caller?, _ body: (Revision) throws(RemoteError) -> Bool
+    ) throws(RemoteError) -> Revision {
         if !writes { throw .local(.badFileDescriptor, during: .spool) }
         while true {
-            let draft = try currentDraft()
+            let draft = try currentDraft(for: caller)
             if try body(draft) {
                 state.withLock { state in
                     state.hasWritten = true
@@ -137,8 +149,10 @@ public final class RemoteFile: Sendable {
         }
     }
 
-    private func currentDraft() throws(RemoteError) -> Revision {
-        do throws(RemoteError) { return try tree.draft(of: entry, keepingContent: true, owner: owner) } catch {
+    private func currentDraft(for caller: Caller?) throws(RemoteError) -> Revision {
+        do throws(RemoteError) {
+            return try tree.draft(of: entry, keepingContent: true, owner: owner, for: caller?.thread)
+        } catch {
             // Removed while open: POSIX lets the writer go on.
             if error == .noSuchEntry, let draft = state.withLock({ $0.draft }), draft.isDiscarded { return draft }
             throw error

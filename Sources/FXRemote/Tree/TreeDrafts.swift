@@ -88,7 +88,7 @@ extension RemoteTree {
         }
         let file = RemoteFile(tree: self, entry: id, opener: caller, writes: changes)
         if flags.contains(.truncate) {
-            do throws(RemoteError) { try empty(id, owner: caller.uid) } catch {
+            do throws(RemoteError) { try empty(id, by: caller) } catch {
                 file.release()
                 throw error
             }
@@ -96,9 +96,9 @@ extension RemoteTree {
         return file
     }
 
-    private func empty(_ id: EntryID, owner: UInt32) throws(RemoteError) {
+    private func empty(_ id: EntryID, by caller: Caller) throws(RemoteError) {
         while true {
-            let draft = try draft(of: id, keepingContent: false, owner: owner)
+            let draft = try draft(of: id, keepingContent: false, owner: caller.uid, for: caller.thread)
             if try draft.truncate(to: .zero) { break }
         }
         touch(id)
@@ -108,7 +108,8 @@ extension RemoteTree {
     public func truncate(_ id: EntryID, to size: ByteCount, caller: Caller) throws(RemoteError) {
         if let limit = backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
         while true {
-            let draft = try draft(of: id, keepingContent: size > .zero, owner: caller.uid)
+            let draft = try draft(
+                of: id, keepingContent: size > .zero, owner: caller.uid, for: caller.thread)
             if try draft.truncate(to: size) { break }
         }
         touch(id)
@@ -122,22 +123,17 @@ extension RemoteTree {
 
     // MARK: - Drafts
 
+    private enum DraftStep { case use(Revision), make(RelativePath, Revision?, CommittedRow?), refuse(RemoteError) }
+
     /// The draft of a file; makes one from what is there when the newest content is sealed or on the remote.
-    func draft(of id: EntryID, keepingContent: Bool, owner: UInt32) throws(RemoteError) -> Revision {
-        enum Step { case use(Revision), make(RelativePath, Revision?, CommittedRow?), refuse(RemoteError) }
-        let step = state.wait { state -> Step? in
-            do throws(RemoteError) {
-                let node = try state.checkChange(of: id)
-                if let draft = node.draft { return .use(draft) }
-                if node.isDrafting || node.isHeld { return nil }
-                state.index.update(id) { $0.isDrafting = true }
-                return .make(state.index.path(of: id), node.revisions.last, node.committed)
-            } catch { return .refuse(error) }
-        }
-        switch step {
+    /// - Parameter thread: whose call it is; nil when nobody waits for it.
+    /// - Throws: `.timedOut` when another thread works on the file for longer than the operation timeout,
+    ///   `.interrupted` when the caller dies meanwhile.
+    func draft(of id: EntryID, keepingContent: Bool, owner: UInt32, for thread: Int32?) throws(RemoteError) -> Revision
+    {
+        switch try draftStep(of: id, for: thread) {
         case .use(let draft): return draft
         case .refuse(let error): throw error
-        case nil: throw .interrupted
         case .make(let path, let newest, let committed):
             do throws(RemoteError) {
                 return try makeDraft(
@@ -148,6 +144,28 @@ extension RemoteTree {
             }
         }
     }
+
+    /// Waits while a rename or another thread's draft has the file.
+    private func draftStep(of id: EntryID, for thread: Int32?) throws(RemoteError) -> DraftStep {
+        let deadline = ContinuousDeadline.after(configuration.operationTimeout)
+        while true {
+            let step = state.wait(until: min(deadline, .after(RemoteTree.deathWatchInterval))) { state -> DraftStep? in
+                do throws(RemoteError) {
+                    let node = try state.checkChange(of: id)
+                    if let draft = node.draft { return .use(draft) }
+                    if node.isDrafting || node.isHeld { return nil }
+                    state.index.update(id) { $0.isDrafting = true }
+                    return .make(state.index.path(of: id), node.revisions.last, node.committed)
+                } catch { return .refuse(error) }
+            }
+            if let step { return step }
+            if let thread, WaitingProcess.isDying(thread: thread) { throw .interrupted }
+            if deadline.hasPassed { throw .timedOut }
+        }
+    }
+
+    /// How soon a waiting caller that was killed is let go.
+    private static let deathWatchInterval: Duration = .milliseconds(100)
 
     private func makeDraft(
         of id: EntryID, path: RelativePath, from source: (sealed: Revision?, committed: CommittedRow?), owner: UInt32

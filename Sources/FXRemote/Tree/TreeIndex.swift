@@ -152,6 +152,16 @@ struct TreeIndex: Sendable {
         return true
     }
 
+    /// Visits every file at or below an entry, in no order.
+    func forEachFile(below id: EntryID, _ body: (Node) -> Void) {
+        // A list and not a recursion: directories may be deep.
+        var waiting = [id]
+        while let next = waiting.popLast() {
+            guard let node = nodes[next] else { continue }
+            if node.kind == .file { body(node) } else if let below = children[next] { waiting += below.values }
+        }
+    }
+
     /// Every file at or below an entry, in path order.
     func files(below id: EntryID) -> [Node] {
         guard let node = nodes[id] else { return [] }

@@ -20,9 +20,10 @@ struct TreeTotals: Sendable, Equatable {
 }
 
 extension TreeState {
+    /// Costs what lies below the entry, whatever else the remote holds.
     func totals(below id: EntryID) -> TreeTotals {
         var totals = TreeTotals()
-        for node in index.nodes.values where node.kind == .file && index.isWithin(node.id, id) { totals.add(node) }
+        index.forEachFile(below: id) { totals.add($0) }
         return totals
     }
 }
