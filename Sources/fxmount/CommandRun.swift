@@ -13,8 +13,10 @@ struct CommandRun {
         let program = arguments.first.map { ($0 as NSString).lastPathComponent } ?? "fxmount"
         let own = Array(arguments.dropFirst())
         switch program {
-        case "mount.fxmount", "mount.fuse.fxmount": return helper { () throws(CommandFailure) in try MountHelper.mountArguments(own) }
-        case "umount.fxmount", "umount.fuse.fxmount": return helper { () throws(CommandFailure) in try MountHelper.unmountArguments(own) }
+        case "mount.fxmount", "mount.fuse.fxmount":
+            return helper { () throws(CommandFailure) in try MountHelper.mountArguments(own) }
+        case "umount.fxmount", "umount.fuse.fxmount":
+            return helper { () throws(CommandFailure) in try MountHelper.unmountArguments(own) }
         default: return run(own).rawValue
         }
     }
@@ -53,7 +55,8 @@ struct CommandRun {
                 return .success
             }
             if arguments.contains("--json") {
-                printer(arguments).fail(CommandFailure(.usage, FXMountCommand.message(for: error), hint: "see fxmount --help"))
+                printer(arguments).fail(
+                    CommandFailure(.usage, FXMountCommand.message(for: error), hint: "see fxmount --help"))
             } else {
                 FileHandle.standardError.write(Data((text + "\n").utf8))
             }

@@ -30,7 +30,8 @@ import Testing
         let path = try scratch.directory("data")
         do {
             let registry = try opened()
-            let type = try registry.createType(try TypeName("docs"), of: entity, in: app, path: path + "//./", policy: .appendOnly)
+            let type = try registry.createType(
+                try TypeName("docs"), of: entity, in: app, path: path + "//./", policy: .appendOnly)
             #expect(type.path == path)
             #expect(type.status == .mapped)
         }
@@ -90,7 +91,7 @@ import Testing
         try registry.createType(try TypeName("outer"), of: entity, in: app, path: outer, policy: .writeOnce)
         let expected = MappingError.OverlappedType(
             application: app, entity: entity, type: try TypeName("outer"), path: outer, policy: .writeOnce)
-        #expect(throws: MappingError.pathOverlapsType(link, .inside, expected)) {
+        #expect(throws: MappingError.pathOverlapsType(inner, .inside, expected)) {
             try registry.createType(TypeName("in"), of: entity, in: app, path: link, policy: .keepVersions)
         }
         #expect(throws: MappingError.pathOverlapsType(scratch.path, .contains, expected)) {
@@ -131,11 +132,15 @@ import Testing
             try registry.setPolicy(.keepVersions, ofType: name, of: entity, in: app)
         }
         try registry.setPolicy(.writeOnce, ofType: name, of: entity, in: app)
-        #expect(try registry.setPolicy(.keepNames, ofType: name, of: entity, in: app, weakening: .allowed).policy == .keepNames)
+        #expect(
+            try registry.setPolicy(.keepNames, ofType: name, of: entity, in: app, weakening: .allowed).policy
+                == .keepNames)
     }
 
     @Test func manyThreadsAndConnectionsAgree() throws {
-        let registries = [try opened(), try TypeRegistry(databasePath: database), try TypeRegistry(databasePath: database)]
+        let registries = [
+            try opened(), try TypeRegistry(databasePath: database), try TypeRegistry(databasePath: database),
+        ]
         let won = Mutex(0)
         let threads = 12
         let names = 20

@@ -31,7 +31,8 @@ final class Scratch: Sendable {
         return path
     }
 
-    /// By system(3) and not by Process, which waits for everybody who inherited its socket: a mount's daemon never ends.
+    /// By system(3) and not by Process, which waits for everybody who inherited its socket: a mount's daemon never
+    /// ends.
     static func run(_ arguments: [String]) -> Int32 {
         let quoted = arguments.map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }
         return unsafe system(quoted.joined(separator: " ") + " </dev/null >/dev/null 2>&1")

@@ -4,7 +4,9 @@ import Testing
 @testable import FXMapping
 
 @Suite struct StagingTests {
-    private func isDraft(_ name: String, parent: String? = nil, exclusive: Bool = false, mode: UInt32 = 0o644) throws -> Bool {
+    private func isDraft(_ name: String, parent: String? = nil, exclusive: Bool = false, mode: UInt32 = 0o644) throws
+        -> Bool
+    {
         StagingPatterns.standard.matches(
             try Name(name), parent: try parent.map { try Name($0) }, exclusive: exclusive, mode: mode)
     }
@@ -38,8 +40,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", PatternFault.empty), ("*", .matchesEverything), ("***", .matchesEverything), ("[a", .openSet), ("[z-a]", .reversedRange),
-        ("a\\", .trailingBackslash), ("a/b/c", .badParent), ("/a", .badParent), ("a/", .badParent), ("a\u{0}", .containsNUL),
+        ("", PatternFault.empty), ("*", .matchesEverything), ("***", .matchesEverything), ("[a", .openSet),
+        ("[z-a]", .reversedRange),
+        ("a\\", .trailingBackslash), ("a/b/c", .badParent), ("/a", .badParent), ("a/", .badParent),
+        ("a\u{0}", .containsNUL),
     ])
     func aBadPatternIsNamed(text: String, fault: PatternFault) {
         #expect(throws: MappingError.invalidPattern(text, fault)) { try StagingPatterns(["*.tmp", text]) }
@@ -56,8 +60,12 @@ import Testing
     @Test func theMatcherAgreesWithTheDefinition() throws {
         var random = SeededGenerator()
         for _ in 0..<20_000 {
-            let pattern = (0..<Int.random(in: 1...7, using: &random)).map { _ in Array("ab*?".utf8).randomElement(using: &random) ?? 97 }
-            let name = (0..<Int.random(in: 1...7, using: &random)).map { _ in Array("ab".utf8).randomElement(using: &random) ?? 97 }
+            let pattern = (0..<Int.random(in: 1...7, using: &random)).map { _ in
+                Array("ab*?".utf8).randomElement(using: &random) ?? 97
+            }
+            let name = (0..<Int.random(in: 1...7, using: &random)).map { _ in
+                Array("ab".utf8).randomElement(using: &random) ?? 97
+            }
             if pattern.allSatisfy({ $0 == UInt8(ascii: "*") }) { continue }
             #expect(try Glob(pattern).matches(name[...]) == slowly(pattern[...], name[...]), "\(pattern) \(name)")
         }

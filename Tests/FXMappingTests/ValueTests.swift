@@ -5,7 +5,10 @@ import Testing
 @testable import FXMapping
 
 @Suite struct ValueTests {
-    @Test(arguments: ["", ".", "..", ".hidden", "a/b", "a\u{0}b", "a\nb", "a\u{202e}b", "a\u{2028}b", String(repeating: "x", count: 256)])
+    @Test(arguments: [
+        "", ".", "..", ".hidden", "a/b", "a\u{0}b", "a\nb", "a\u{202e}b", "a\u{2028}b",
+        String(repeating: "x", count: 256),
+    ])
     func aNameThatCouldDeceiveOrEscapeIsRefused(text: String) {
         #expect(throws: MappingError.self) { try EntityName(text) }
         #expect(throws: MappingError.self) { try TypeName(text) }

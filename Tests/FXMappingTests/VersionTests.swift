@@ -16,10 +16,15 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
     func scratch() throws -> (Scratch, base: Scratch?)? {
         switch self {
         case .temporary: return (try Scratch(), nil)
-        case .tmpfs: return try Scratch(mounting: { ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", $0] }).map { ($0, nil) }
+        case .tmpfs:
+            return try Scratch(mounting: { ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", $0] }).map { ($0, nil) }
         case .ext4WithoutAttributes:
             let base = try Scratch()
-            guard Scratch.run(["sh", "-c", "truncate -s 16M \(base.path)/image && mkfs.ext4 -q -O ^ext_attr \(base.path)/image"]) == 0 else { return nil }
+            guard
+                Scratch.run([
+                    "sh", "-c", "truncate -s 16M \(base.path)/image && mkfs.ext4 -q -O ^ext_attr \(base.path)/image",
+                ]) == 0
+            else { return nil }
             return try Scratch(mounting: { ["mount", "-o", "loop", base.path + "/image", $0] }).map { ($0, base) }
         // FUSE: no O_TMPFILE and no FICLONE.
         case .bindfs:
@@ -123,7 +128,9 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
             let components = try (0..<Int.random(in: 1...3, using: &random)).map { _ in
                 let length = [1, 2, 3, 254, 255].randomElement(using: &random) ?? 1
                 var bytes = [UInt8](repeating: 97, count: length)
-                for index in 0..<min(3, length) { bytes[index] = Array("@^#a".utf8).randomElement(using: &random) ?? 64 }
+                for index in 0..<min(3, length) {
+                    bytes[index] = Array("@^#a".utf8).randomElement(using: &random) ?? 64
+                }
                 return try Name(validating: bytes)
             }
             let path = RelativePath(components)
@@ -140,17 +147,24 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
         var stamps: [VersionStamp] = []
         for _ in 0..<2000 {
             let stamp = VersionStamp(
-                madeAt: Timestamp(seconds: .random(in: 0...253_402_300_799, using: &random), nanoseconds: .random(in: 0..<1_000_000_000, using: &random)),
-                sourceInode: random.next(), sourceChanged: random.next(), number: Int.random(in: 1...12, using: &random))
+                madeAt: Timestamp(
+                    seconds: .random(in: 0...253_402_300_799, using: &random),
+                    nanoseconds: .random(in: 0..<1_000_000_000, using: &random)),
+                sourceInode: random.next(), sourceChanged: random.next(), number: Int.random(in: 1...12, using: &random)
+            )
             #expect(VersionStamp(stamp.text) == stamp, "\(stamp.text)")
             stamps.append(stamp)
         }
         let byTime = stamps.sorted().map(\.madeAt)
         let byText = stamps.sorted { $0.text < $1.text }.map(\.madeAt)
         #expect(byTime == byText)
-        let leapDay = VersionStamp(madeAt: Timestamp(seconds: 951_782_400, nanoseconds: 5), sourceInode: 10, sourceChanged: 255, number: 1)
+        let leapDay = VersionStamp(
+            madeAt: Timestamp(seconds: 951_782_400, nanoseconds: 5), sourceInode: 10, sourceChanged: 255, number: 1)
         #expect(leapDay.text == "20000229T000000.000000005Z-a-ff")
-        for text in ["", "20000229T000000.000000005Z-a-FF", "20000229T000000.000000005Z-a-ff-1", "20000230T000000.000000005Z-a-ff", "partial-0"] {
+        for text in [
+            "", "20000229T000000.000000005Z-a-FF", "20000229T000000.000000005Z-a-ff-1",
+            "20000230T000000.000000005Z-a-ff", "partial-0",
+        ] {
             #expect(VersionStamp(text) == nil)
         }
     }
@@ -160,7 +174,10 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
         let name = try Name("file")
         try scratch.write([9], to: name)
         let frozen = WallClock { Timestamp(seconds: 1, nanoseconds: 0) }
-        let stores = [try VersionStore(root: try scratch.descriptor(), clock: frozen), try VersionStore(root: try scratch.descriptor(), clock: frozen)]
+        let stores = [
+            try VersionStore(root: try scratch.descriptor(), clock: frozen),
+            try VersionStore(root: try scratch.descriptor(), clock: frozen),
+        ]
         let failures = Mutex<[String]>([])
         DispatchQueue.concurrentPerform(iterations: 64) { index in
             do { try kept(stores[index % 2], scratch, name) } catch { failures.withLock { $0.append("\(error)") } }
@@ -170,7 +187,9 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
     }
 
     @Test func aFullDiskLeavesNoHalfVersion() throws {
-        guard let scratch = try Scratch(mounting: { ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", $0] }) else { return }
+        guard let scratch = try Scratch(mounting: { ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", $0] }) else {
+            return
+        }
         let name = try Name("file")
         let bytes = [UInt8](repeating: 7, count: 600 << 10)
         try scratch.write(bytes, to: name)
@@ -305,7 +324,9 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
         }
         for (name, contents) in stored {
             var found: Set<[UInt8]> = [try scratch.read(name)]
-            for version in try store.list(RelativePath([name])) { found.insert(try content(of: try store.open(version))) }
+            for version in try store.list(RelativePath([name])) {
+                found.insert(try content(of: try store.open(version)))
+            }
             #expect(found.isSuperset(of: contents))
         }
     }

@@ -34,7 +34,8 @@ import Testing
 
     private func upload(_ id: String, _ path: String, _ bytes: [UInt8]) throws -> Upload {
         Upload(
-            id: UploadID(id), path: try RelativePath(path), size: ByteCount(UInt64(bytes.count)), sha256: SHA256Digest(hashing: bytes),
+            id: UploadID(id), path: try RelativePath(path), size: ByteCount(UInt64(bytes.count)),
+            sha256: SHA256Digest(hashing: bytes),
             modified: Timestamp(seconds: 1_000))
     }
 
@@ -53,7 +54,9 @@ import Testing
         return Array(bytes.prefix(count))
     }
 
-    @Test(arguments: Service.allCases) func `a committed upload is whole, visible and known again`(service: Service) throws {
+    @Test(arguments: Service.allCases) func `a committed upload is whole, visible and known again`(service: Service)
+        throws
+    {
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         try backend.prepare()
@@ -72,7 +75,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Service.allCases) func `nothing is visible before the commit, and a half can be continued`(service: Service) throws {
+    @Test(arguments: Service.allCases) func `nothing is visible before the commit, and a half can be continued`(
+        service: Service
+    ) throws {
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         let bytes = pattern(3000)
@@ -89,7 +94,9 @@ import Testing
         #expect(try backend.unfinishedUploads().isEmpty)
     }
 
-    @Test(arguments: Service.allCases) func `content that is not what was promised is never visible`(service: Service) throws {
+    @Test(arguments: Service.allCases) func `content that is not what was promised is never visible`(service: Service)
+        throws
+    {
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         let upload = try upload("bad", "s/f", pattern(100))
@@ -101,24 +108,32 @@ import Testing
         #expect(try content("s/f", of: backend) == pattern(100))
     }
 
-    @Test(arguments: Service.allCases) func `renames happen once, however often they are asked for`(service: Service) throws {
+    @Test(arguments: Service.allCases) func `renames happen once, however often they are asked for`(service: Service)
+        throws
+    {
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         try send([1], as: try upload("a", "s/a", [1]), to: backend)
         try send([2], as: try upload("b", "s/b", [2]), to: backend)
-        for _ in 0..<2 { try backend.rename(try RelativePath("s/a"), to: try RelativePath("s/b"), aside: UploadID("aside")) }
+        for _ in 0..<2 {
+            try backend.rename(try RelativePath("s/a"), to: try RelativePath("s/b"), aside: UploadID("aside"))
+        }
         #expect(try content("s/b", of: backend) == [1])
         #expect(throws: RemoteError.self) { try backend.open(try RelativePath("s/a")) }
     }
 
-    @Test(arguments: Service.allCases) func `a complete session takes nothing more and can be completed again`(service: Service) throws {
+    @Test(arguments: Service.allCases) func `a complete session takes nothing more and can be completed again`(
+        service: Service
+    ) throws {
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         try send([1], as: try upload("a", "s/a", [1]), to: backend)
         let manifest = SessionManifest(session: try Name("s"), files: [])
         try backend.complete(manifest)
         try backend.complete(manifest)
-        #expect(throws: RemoteError.sessionClosed(.complete)) { try send([2], as: try upload("b", "s/b", [2]), to: backend) }
+        #expect(throws: RemoteError.sessionClosed(.complete)) {
+            try send([2], as: try upload("b", "s/b", [2]), to: backend)
+        }
         #expect(try content("s/a", of: backend) == [1])
     }
 

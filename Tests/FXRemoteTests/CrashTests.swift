@@ -54,7 +54,9 @@ import Testing
         var pictures: [Picture] { film.withLock { $0.pictures } }
     }
 
-    @Test(arguments: [true, false]) func `after a crash every sealed file arrives once, and no other is sent`(adopts: Bool) throws {
+    @Test(arguments: [true, false]) func `after a crash every sealed file arrives once, and no other is sent`(
+        adopts: Bool
+    ) throws {
         let bench = try Workbench()
         let camera = try Camera(bench)
         let contents = ["a": pattern(10), "b": pattern(300_000), "empty": [], "c": pattern(70_000, seed: 3)]

@@ -52,7 +52,8 @@ import Testing
         #expect(machine.handle(.failed(.unreachable, random: 1)) == .retry(after: .seconds(2)))
         #expect(machine.handle(.failed(.unreachable, random: 0)) == .retry(after: .seconds(2)))
         #expect(machine.handle(.failed(.unreachable, random: 1)) == .retry(after: .seconds(4)))
-        #expect(machine.handle(.failed(.unavailable(retryAfter: .seconds(60)), random: 1)) == .retry(after: .seconds(60)))
+        #expect(
+            machine.handle(.failed(.unavailable(retryAfter: .seconds(60)), random: 1)) == .retry(after: .seconds(60)))
         #expect(machine.handle(.failed(.forbidden, random: 1)) == .fail(.forbidden))
     }
 

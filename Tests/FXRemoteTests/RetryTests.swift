@@ -1,6 +1,6 @@
 import FXSystem
-import SystemPackage
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import FXRemote
@@ -96,7 +96,8 @@ import Testing
         #expect(Set(recent.newestFirst).count == RecentCommits.limit)
     }
 
-    @Test(arguments: [1, 3]) func `a remote sends as many files at once as it has connections`(connections: Int) throws {
+    @Test(arguments: [1, 3]) func `a remote sends as many files at once as it has connections`(connections: Int) throws
+    {
         let bench = try Workbench()
         let gate = Monitor((inside: 0, most: 0, isOpen: false))
         let store = FaultyService(try LocalStore(path: bench.path + "/store")) { call, moment in

@@ -34,7 +34,9 @@ import Testing
                 try WorkerThread(name: "writer") {
                     var dice = Dice(state: seed &+ UInt64(worker) &* 7919)
                     for step in 0..<25 {
-                        do { try StressTests.act(&dice, worker, step, tree, session, promised) } catch let error as RemoteError {
+                        do { try StressTests.act(&dice, worker, step, tree, session, promised) } catch let error
+                            as RemoteError
+                        {
                             let allowed: [RemoteError] = [.noSuchEntry, .exists, .protected, .busy, .interrupted]
                             if !allowed.contains(error) { surprises.withLock { $0.append("\(error)") } }
                         } catch { surprises.withLock { $0.append("\(error)") } }
@@ -60,7 +62,8 @@ import Testing
     }
 
     private static func act(
-        _ dice: inout Dice, _ worker: Int, _ step: Int, _ tree: RemoteTree, _ session: EntryID, _ promised: borrowing Mutex<[[UInt8]]>
+        _ dice: inout Dice, _ worker: Int, _ step: Int, _ tree: RemoteTree, _ session: EntryID,
+        _ promised: borrowing Mutex<[[UInt8]]>
     ) throws {
         let names = ["a", "b", "c", "d.tmp", "e.tmp", "f"]
         let name = names[dice.roll(names.count)]
@@ -74,14 +77,16 @@ import Testing
             try tree.rename(try Name(own), in: session, to: try Name(name), in: session, .replace, caller: me)
         case 2:
             try tree.rename(
-                try Name(name), in: session, to: try Name(names[dice.roll(3)]), in: session, dice.roll(2) == 0 ? .replace : .noReplace,
+                try Name(name), in: session, to: try Name(names[dice.roll(3)]), in: session,
+                dice.roll(2) == 0 ? .replace : .noReplace,
                 caller: me)
         default:
             try tree.remove(try Name(name), in: session, caller: me)
         }
     }
 
-    /// Space is reserved before bytes are accepted: a full disk is ENOSPC at `write()`, and a failed write leaves the file as it was.
+    /// Space is reserved before bytes are accepted: a full disk is ENOSPC at `write()`, and a failed write leaves the
+    /// file as it was.
     @Test(.enabled(if: geteuid() == 0, "mounts a small tmpfs"))
     func `a full spool is ENOSPC at write and goes on after space returns`() throws {
         let bench = try Workbench()

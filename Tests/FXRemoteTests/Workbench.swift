@@ -10,8 +10,11 @@ final class Workbench: Sendable {
     let path: String
 
     init() throws {
-        var template = Array(((unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp") + "/fxremote-XXXXXX").utf8CString)
-        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress.unsafelyUnwrapped) != nil }
+        var template = Array(
+            ((unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp") + "/fxremote-XXXXXX").utf8CString)
+        let made = unsafe template.withUnsafeMutableBufferPointer {
+            unsafe mkdtemp($0.baseAddress.unsafelyUnwrapped) != nil
+        }
         try #require(made)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         isOwner = true
@@ -32,17 +35,20 @@ final class Workbench: Sendable {
 
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
-        connections: Int = RemoteConfiguration.standardConnections,
+        operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")
         let remote = RemoteConfiguration(
-            name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry, connections: connections,
+            name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry,
+            operationTimeout: operationTimeout, connections: connections,
             looksTemporary: { name, exclusive, mode in
-                name.description.hasSuffix(".tmp") || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
+                name.description.hasSuffix(".tmp")
+                    || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
             })
         return try TransferService(
-            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, random: { 0 }, didCommit: didCommit)
+            stateDirectory: path, remotes: [remote], events: EventLog(), clock: .system, random: { 0 },
+            didCommit: didCommit)
     }
 
     /// Every regular file below a directory of the state directory with its bytes, by relative path.
@@ -55,7 +61,9 @@ final class Workbench: Sendable {
             for name in names {
                 guard let status = try? opened.status(of: name) else { continue }
                 let next = relative + "/" + name.description
-                if status.isDirectory { walk(next) } else if let file = try? opened.open(name, .readOnly) {
+                if status.isDirectory {
+                    walk(next)
+                } else if let file = try? opened.open(name, .readOnly) {
                     found[String(next.dropFirst())] = try? file.read(Int(status.size.rawValue), at: 0)
                 }
             }
@@ -65,7 +73,9 @@ final class Workbench: Sendable {
     }
 
     /// What the store shows: no staging, no replaced, no manifests.
-    var stored: [String: [UInt8]] { files(below: "store").filter { !$0.key.hasPrefix(".staging") && !$0.key.hasPrefix(".replaced") } }
+    var stored: [String: [UInt8]] {
+        files(below: "store").filter { !$0.key.hasPrefix(".staging") && !$0.key.hasPrefix(".replaced") }
+    }
 }
 
 func run(_ arguments: String...) {
@@ -83,7 +93,16 @@ extension RetryPolicy {
 let me = Caller(uid: 0, gid: 0, thread: 0)
 
 extension RemoteTree {
-    func session(_ name: String) throws -> EntryID { try makeDirectory(try Name(name), in: .root, mode: 0o755, caller: me).id }
+    func session(_ name: String) throws -> EntryID {
+        try makeDirectory(try Name(name), in: .root, mode: 0o755, caller: me).id
+    }
+
+    func create(
+        _ name: Name, in parent: EntryID, mode: UInt32, exclusive: Bool, caller: Caller
+    ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        let flags: OpenFlags = exclusive ? [.readWrite, .create, .exclusive] : [.readWrite, .create]
+        return try create(name, in: parent, mode: mode, flags: flags, caller: caller)
+    }
 
     /// open, write, close, as a program does it.
     @discardableResult

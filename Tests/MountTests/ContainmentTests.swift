@@ -61,7 +61,8 @@ extension MountTests {
                 let end = cs_now_ms() + 4000
                 var reached = 0
                 while cs_now_ms() < end {
-                    // The kernel follows a symlink it sees as one; what must not happen is that the daemon follows one for a name it took
+                    // The kernel follows a symlink it sees as one; what must not happen is that the daemon follows one
+                    // for a name it took
                     // for a directory. openat2(RESOLVE_BENEATH|…) of the caller makes the caller innocent.
                     let file = cs_openat2_beneath(own.number, "real/only-outside", O_RDONLY)
                     if file >= 0 { reached += 1; _ = cs_close(Int32(file)) }
@@ -102,7 +103,8 @@ extension MountTests {
                 try sh("mount --bind '\(outside)' '\(behind)/inner'")
                 defer { _ = try? run(["umount", "-l", "\(behind)/inner"]); Scratch.remove(outside) }
                 let seen = (try? Sys.text("\(mounted.alias())/inner/f")) ?? ""
-                // Either it is refused, or it is shown under the same policy: what it may not do is to lose a byte of it.
+                // Either it is refused, or it is shown under the same policy: what it may not do is to lose a byte of
+                // it.
                 #expect(Sys.unlink("\(mounted.alias())/inner/f") != .ok)
                 _ = Sys.writing("\(mounted.alias())/inner/f", "new")
                 let kept = try Kept.contents(outside).union(Kept.contents(behind))

@@ -3,7 +3,8 @@ import Glibc
 import Testing
 
 extension MountTests {
-    /// SIGKILL at every kind of system call that makes an upload durable, then a new mount: sealed files are in the store exactly once and
+    /// SIGKILL at every kind of system call that makes an upload durable, then a new mount: sealed files are in the
+    /// store exactly once and
     /// whole, unsealed ones are kept under `recovered/`, nothing is torn.
     @Suite("Crashes", .root, .enabled(if: FaultInjector.isAvailable, "needs strace")) struct CrashTests {
         static let calls = [
@@ -187,7 +188,8 @@ private final class Upload {
         }
     }
 
-    /// What was written and not sealed is kept: in the store if the seal had happened before the answer was lost, else recovered.
+    /// What was written and not sealed is kept: in the store if the seal had happened before the answer was lost, else
+    /// recovered.
     private func verifyRecovered(_ mounted: Mounted) throws {
         let recovered =
             Sys.exists(Contract.recovered(mounted.state)) ? try Kept.contents(Contract.recovered(mounted.state)) : []

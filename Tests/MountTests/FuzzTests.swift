@@ -15,7 +15,8 @@ extension MountTests {
                 var fuzzer = Fuzzer(
                     root: mounted.alias(), policy: policy,
                     random: .forTest("fuzz \(policy.rawValue) passthrough \(passthrough)"))
-                // To find the operation that loses something: look after every so many of them, and stop at the first loss.
+                // To find the operation that loses something: look after every so many of them, and stop at the first
+                // loss.
                 let interval = Environment.number("FXMOUNT_FUZZ_CHECK_EVERY", default: 0)
                 for step in 1...count {
                     fuzzer.step()
@@ -23,7 +24,8 @@ extension MountTests {
                     let kept = try Kept.contents(mounted.backing("data"))
                     let lost = fuzzer.promises.values.filter { !$0.isKept(among: kept) }
                     if lost.isEmpty { continue }
-                    Issue.record("lost after step \(step): \(lost)\nseed \(fuzzer.random.seed)\n\(fuzzer.journal(last: 150))")
+                    Issue.record(
+                        "lost after step \(step): \(lost)\nseed \(fuzzer.random.seed)\n\(fuzzer.journal(last: 150))")
                     return fuzzer.finish()
                 }
                 fuzzer.finish()

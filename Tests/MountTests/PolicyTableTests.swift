@@ -3,7 +3,8 @@ import Glibc
 import Testing
 
 extension MountTests {
-    /// Every row and column of the table of DESIGN 3.1, by real system calls, on files that were there before the mount and on files sealed
+    /// Every row and column of the table of DESIGN 3.1, by real system calls, on files that were there before the
+    /// mount and on files sealed
     /// through it.
     @Suite("No-delete policies") struct PolicyTableTests {
         static let content = Array("the sealed bytes of the victim, long enough to be cut\n".utf8)
@@ -34,7 +35,8 @@ extension MountTests {
         ) throws {
             let behind = "\(mounted.backing("data"))/\(name)"
             let root = origin == .existedBefore ? behind : "\(mounted.alias())/\(name)"
-            // The kernel may remember that a name was missing for as long as the entry timeout: these are new names each time.
+            // The kernel may remember that a name was missing for as long as the entry timeout: these are new names
+            // each time.
             for directory in [root, "\(root)/empty", "\(root)/full"] { Sys.mkdir(directory) }
             try Sys.write("\(root)/victim", Self.content)
             try Sys.write("\(root)/other", Self.otherContent)

@@ -137,7 +137,8 @@ extension MountTests {
                 for copy in ["tar/src", "copied", "inside"] {
                     try sh("diff -r --no-dereference '\(mounted.base)/src' \(copy)", in: root)
                 }
-                // Links are followed into the archive: unzip makes a link by removing a file it has closed, which is refused.
+                // Links are followed into the archive: unzip makes a link by removing a file it has closed, which is
+                // refused.
                 try sh("diff -r '\(mounted.base)/src' zip/src", in: root)
                 try sh(
                     "tar xpf '\(mounted.base)/t.tar' -C tar --overwrite --exclude='*/link'; diff -r '\(mounted.base)/src' tar/src",

@@ -29,12 +29,16 @@ struct ExitStatusTests {
 
     @Test("An error is one JSON object with all its keys")
     func json() {
-        let failure = CommandFailure(.noSuchFileOrDirectory, "cannot mount on", path: "/a\"b", hint: "make it", status: .failure)
+        let failure = CommandFailure(
+            .noSuchFileOrDirectory, "cannot mount on", path: "/a\"b", hint: "make it", status: .failure)
         #expect(
             failure.json.text
                 == #"{"error":{"code":"failed","exit":1,"errno":"ENOENT","message":"cannot mount on /a\"b: No such file or directory (ENOENT)","hint":"make it","path":"/a\"b"}}"#
         )
-        #expect(CommandFailure(.usage, "x").json["error"]?.members?.map(\.key) == ["code", "exit", "errno", "message", "hint", "path"])
+        #expect(
+            CommandFailure(.usage, "x").json["error"]?.members?.map(\.key) == [
+                "code", "exit", "errno", "message", "hint", "path",
+            ])
     }
 
     @Test("An error survives the pipe of a daemon")
@@ -54,9 +58,11 @@ struct ExitStatusTests {
 
 @Suite("JSON reading")
 struct JSONParsingTests {
-    @Test("What is written can be read", arguments: [
-        #"{"a":[1,-2,3.5,true,false,null],"b":{"c":""},"d":"x\ny\"z\\"}"#, "[]", "{}", "\"\"", "0",
-    ])
+    @Test(
+        "What is written can be read",
+        arguments: [
+            #"{"a":[1,-2,3.5,true,false,null],"b":{"c":""},"d":"x\ny\"z\\"}"#, "[]", "{}", "\"\"", "0",
+        ])
     func roundTrip(text: String) {
         #expect(JSONValue(parsing: text)?.text == text)
     }
@@ -66,9 +72,11 @@ struct JSONParsingTests {
         #expect(JSONValue(parsing: #""\u00e9\ud83d\ude00\/\b""#)?.string == "é\u{1F600}/\u{8}")
     }
 
-    @Test("Anything else is refused", arguments: [
-        "", "{", "[1", "{\"a\"}", "tru", "1 2", "\"a", "{\"a\":1,}", String(repeating: "[", count: 5000),
-    ])
+    @Test(
+        "Anything else is refused",
+        arguments: [
+            "", "{", "[1", "{\"a\"}", "tru", "1 2", "\"a", "{\"a\":1,}", String(repeating: "[", count: 5000),
+        ])
     func refused(text: String) {
         #expect(JSONValue(parsing: text) == nil)
     }

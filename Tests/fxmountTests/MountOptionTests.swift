@@ -6,13 +6,17 @@ import Testing
 struct MountOptionTests {
     @Test("Options for others are ignored")
     func ignored() throws {
-        let options = try KernelOptions(["auto,noauto,user,users,_netdev,nofail,defaults,x-systemd.automount,comment=hi,relatime"])
+        let options = try KernelOptions([
+            "auto,noauto,user,users,_netdev,nofail,defaults,x-systemd.automount,comment=hi,relatime"
+        ])
         #expect(options == KernelOptions())
     }
 
     @Test("Our own options are understood")
     func own() throws {
-        let options = try KernelOptions(["ro,allow_other,nosuid,nodev", "app=clinic,state_dir=/s,config=/c,workers=4,passthrough=no,fsname=x"])
+        let options = try KernelOptions([
+            "ro,allow_other,nosuid,nodev", "app=clinic,state_dir=/s,config=/c,workers=4,passthrough=no,fsname=x",
+        ])
         #expect(options.isReadOnly)
         #expect(options.allowsOther == true)
         #expect(options.passedOn == ["nosuid", "nodev", "fsname=x"])
@@ -48,7 +52,8 @@ struct MountOptionTests {
         #expect(
             try MountHelper.mountArguments(["fxmount", "/mnt", "-sv", "-o", "rw,_netdev", "-t", "fxmount"])
                 == ["mount", "/mnt", "--daemon", "-o", "rw,_netdev", "--verbose"])
-        #expect(try MountHelper.mountArguments(["clinic", "/mnt"]) == ["mount", "/mnt", "--daemon", "--app", "clinic"])
+        #expect(
+            try MountHelper.mountArguments(["clinic", "/mnt"]) == ["mount", "/mnt", "--daemon", "--app", "clinic"])
         #expect(try MountHelper.unmountArguments(["/mnt", "-l"]) == ["unmount", "/mnt", "--lazy"])
         #expect(throws: CommandFailure.self) { try MountHelper.mountArguments(["/mnt"]) }
         #expect(MountHelper.exitCode(.usage) == 1)
@@ -61,8 +66,8 @@ struct MountOptionTests {
 struct MountTableTests {
     private static let text = """
         22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-        40 22 0:50 / /home/a\\040b\\134c rw,nosuid - fuse.fxmount fxmount rw,user_id=0
-        41 40 0:51 / /home/a\\040b\\134c/sessions/x rw master:3 propagate_from:2 - tmpfs tmpfs rw
+        40 22 0:50 / /srv/a\\040b\\134c rw,nosuid - fuse.fxmount fxmount rw,user_id=0
+        41 40 0:51 / /srv/a\\040b\\134c/sessions/x rw master:3 propagate_from:2 - tmpfs tmpfs rw
         not a line
         """
 
@@ -71,7 +76,7 @@ struct MountTableTests {
         let table = MountTable(text: MountTableTests.text)
         #expect(table.entries.count == 3)
         let ours = try #require(table.ours.first)
-        #expect(ours.path == #"/home/a b\c"#)
+        #expect(ours.path == #"/srv/a b\c"#)
         #expect(ours.source == "fxmount")
         #expect(ours.connection == 50)
         #expect(ours.options == ["rw", "nosuid"])
@@ -81,10 +86,10 @@ struct MountTableTests {
     @Test("A path belongs to the innermost mount")
     func holding() {
         let table = MountTable(text: MountTableTests.text)
-        #expect(table.ourMount(holding: #"/home/a b\c/types/x"#)?.id == 40)
-        #expect(table.ourMount(holding: #"/home/a b\c"#)?.id == 40)
-        #expect(table.ourMount(holding: #"/home/a b\cd"#) == nil)
-        #expect(table.ourMount(holding: #"/home/a b\c/sessions/x/f"#) == nil)
+        #expect(table.ourMount(holding: #"/srv/a b\c/types/x"#)?.id == 40)
+        #expect(table.ourMount(holding: #"/srv/a b\c"#)?.id == 40)
+        #expect(table.ourMount(holding: #"/srv/a b\cd"#) == nil)
+        #expect(table.ourMount(holding: #"/srv/a b\c/sessions/x/f"#) == nil)
         #expect(table.ourMount(holding: "/etc") == nil)
     }
 }

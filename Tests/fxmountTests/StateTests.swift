@@ -20,7 +20,8 @@ final class TemporaryDirectory {
 @Suite("The state directory")
 struct StateTests {
     private let scratch: TemporaryDirectory
-    private let holder = LockHolder(pid: getpid(), mountpoint: "/mnt/a \"b\"", host: "h", started: "2026-01-01T00:00:00Z")
+    private let holder = LockHolder(
+        pid: getpid(), mountpoint: "/mnt/a \"b\"", host: "h", started: "2026-01-01T00:00:00Z")
 
     init() throws { scratch = try TemporaryDirectory() }
 
@@ -34,14 +35,18 @@ struct StateTests {
     @Test("One that others can look into is refused")
     func open() throws {
         try FileManager.default.setAttributes([.posixPermissions: 0o750], ofItemAtPath: scratch.path)
-        let failure = #expect(throws: CommandFailure.self) { _ = try StateDirectory(opening: scratch.path, creating: true) }
+        let failure = #expect(throws: CommandFailure.self) {
+            _ = try StateDirectory(opening: scratch.path, creating: true)
+        }
         #expect(failure?.status == .configuration)
         #expect(failure?.hint?.hasPrefix("chmod 700") == true)
     }
 
     @Test("A missing one is told, not made, by commands that only look")
     func missing() {
-        let failure = #expect(throws: CommandFailure.self) { _ = try StateDirectory(opening: scratch.path + "/no", creating: false) }
+        let failure = #expect(throws: CommandFailure.self) {
+            _ = try StateDirectory(opening: scratch.path + "/no", creating: false)
+        }
         #expect(failure?.status == .configuration)
     }
 
@@ -51,7 +56,9 @@ struct StateTests {
         let lock = try StateLock(directory, holder: holder)
         let failure = #expect(throws: CommandFailure.self) { _ = try StateLock(directory, holder: holder) }
         #expect(failure?.status == .locked)
-        for part in ["\(holder.pid)", "/mnt/a \"b\"", holder.started] { #expect(failure?.message.contains(part) == true) }
+        for part in ["\(holder.pid)", "/mnt/a \"b\"", holder.started] {
+            #expect(failure?.message.contains(part) == true)
+        }
         #expect(StateLock.holder(of: directory) == holder)
         lock.release()
         #expect(StateLock.holder(of: directory) == nil)
@@ -140,7 +147,8 @@ struct MountAccessTests {
         let program = scratch.path + "/hang"
         try "#!/bin/sh\nexec sleep 60\n".write(toFile: program, atomically: true, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-        let access = MountAccess(executable: program, environment: ["PATH": "/usr/bin:/bin"], timeout: .milliseconds(200))
+        let access = MountAccess(
+            executable: program, environment: ["PATH": "/usr/bin:/bin"], timeout: .milliseconds(200))
         let started = ContinuousClock.now
         let failure = #expect(throws: CommandFailure.self) { try access.read("/x") }
         #expect(failure?.status == .timedOut)

@@ -5,7 +5,7 @@ enum ChildProcess {
     /// Runs `arguments[0]`, found in PATH, and returns its exit status; -1 when it could not be started or was killed.
     static func run(_ arguments: [String]) -> Int32 {
         var pointers: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         var child = pid_t()
         guard unsafe posix_spawnp(&child, arguments[0], nil, nil, &pointers, environ) == 0 else { return -1 }
         var status: Int32 = 0

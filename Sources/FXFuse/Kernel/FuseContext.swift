@@ -3,7 +3,8 @@ internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
-/// What every handler reaches through the session's user data. The session's owner keeps it alive until the loop has ended.
+/// What every handler reaches through the session's user data. The session's owner keeps it alive until the loop has
+/// ended.
 final class FuseContext: Sendable {
     let table: InodeTable
     let negotiation: PassthroughWire.Negotiation

@@ -19,12 +19,15 @@ public final class FuseMount: @unchecked Sendable {
 
     private struct Workers {
         var running = 0
+        /// Waiting for a request.
+        var idle = 0
         var isFinished = false
     }
 
     /// Mounts `tree` and starts to serve it.
     ///
-    /// Call before the process has other threads only if it must not share signal masks: the workers inherit the caller's.
+    /// Call before the process has other threads only if it must not share signal masks: the workers inherit the
+    /// caller's.
     /// - Throws: `MountError`; libfuse explains itself on stderr.
     public static func mount(_ tree: RootTree, _ options: MountOptions) throws(MountError) -> FuseMount {
         let wanted = options.passthrough && geteuid() == 0
@@ -116,32 +119,53 @@ public final class FuseMount: @unchecked Sendable {
         InterruptWatch.shared.start()
         do throws(Errno) {
             _ = try ServiceThread(name: "fx-interrupt") { InterruptWatch.shared.run() }
-            for index in 0..<max(2, options.workers) {
-                workers.withLock { $0.running += 1 }
-                _ = try ServiceThread(name: "fx-worker-\(index)") { [self] in
-                    serve()
-                    workers.withLock { $0.running -= 1 }
-                }
-            }
+            for _ in 0..<max(2, options.workers) { try startWorker() }
         } catch {
+            // Those that did start end with the mount.
+            do throws(MountError) { try unmount(lazy: true) } catch { context.ready.withLock { $0 = false } }
             throw .resources(errno: error.rawValue)
         }
     }
 
-    /// One worker: takes requests from the kernel until the session ends.
+    private func startWorker() throws(Errno) {
+        workers.withLock { $0.running += 1 }
+        do throws(Errno) {
+            _ = try ServiceThread(name: "fx-worker") { [self] in
+                serve()
+                workers.withLock { $0.running -= 1 }
+            }
+        } catch {
+            workers.withLock { $0.running -= 1 }
+            throw error
+        }
+    }
+
+    /// One worker: takes requests from the kernel until the session ends, or until there are more workers than work.
     private func serve() {
         ThreadCredentials.prepareWorker()
         var buffer = unsafe fuse_buf()
         defer { unsafe free(buffer.mem) }
         while unsafe fuse_session_exited(session) == 0 {
+            workers.withLock { $0.idle += 1 }
             let count = unsafe fuse_session_receive_buf(session, &buffer)
+            let isLastIdle = workers.withLock { workers in
+                workers.idle -= 1
+                return workers.idle == 0 && workers.running < FuseMount.maximumWorkers
+            }
             if count == -EINTR { continue }
             if count <= 0 { break }
+            // A copy for a version, a slow disk: whoever is at it must not keep the others waiting. No thread to be had
+            // means that they do.
+            if isLastIdle { try? startWorker() }
             unsafe fuse_session_process_buf(session, &buffer)
+            if workers.withLock({ $0.idle >= max(2, options.workers) }) { return }
         }
         // The others sit in read(2); the kernel wakes them with ENODEV.
         unsafe fuse_session_exit(session)
     }
+
+    /// Threads that can be busy at once, in slow disks and version copies; each costs a stack and a megabyte of buffer.
+    private static let maximumWorkers = 128
 }
 
 /// An argument vector in C memory that lives as long as its owner; libfuse keeps pointers into it.
@@ -183,7 +207,8 @@ enum Capabilities {
         want(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS, &connection)
         // O_TRUNC comes with OPEN, so that the policy sees it before anything is cut.
         want(FUSE_CAP_ATOMIC_O_TRUNC, &connection)
-        // The umask comes with the request: a default ACL overrides it (acl(5)), which only the backing directory knows.
+        // The umask comes with the request: a default ACL overrides it (acl(5)), which only the backing directory
+        // knows.
         want(FUSE_CAP_DONT_MASK, &connection)
         // Pages of a file that somebody changed in the backing directory are dropped when its mtime says so.
         want(FUSE_CAP_AUTO_INVAL_DATA, &connection)
@@ -194,7 +219,8 @@ enum Capabilities {
         connection.want &= ~UInt32(FUSE_CAP_SPLICE_READ)
         // With several users the kernel checks ACLs as well as modes.
         if options.allowOther { want(FUSE_CAP_POSIX_ACL, &connection) }
-        // Write errors must reach write(2) (DESIGN: refuse early), so no write-back cache. Locks are the kernel's own business.
+        // Write errors must reach write(2) (DESIGN: refuse early), so no write-back cache. Locks are the kernel's own
+        // business.
         connection.want &= ~UInt32(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS)
         connection.time_gran = 1
     }

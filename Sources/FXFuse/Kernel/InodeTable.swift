@@ -32,7 +32,8 @@ final class InodeTable: Sendable {
     func enter(_ candidate: any Node) -> (Inode, any Node) {
         let key = candidate.key
         let (number, existing) = tables.withLock { tables -> (UInt64, (any Node)?) in
-            if let number = tables.numbers[key], let node = tables.records[number]?.node {
+            if let number = tables.numbers[key], let node = tables.records[number]?.node, node.isSameFile(as: candidate)
+            {
                 tables.records[number]?.lookups.add()
                 return (number, node)
             }
@@ -42,6 +43,7 @@ final class InodeTable: Sendable {
             tables.numbers[key] = number
             return (number, nil)
         }
+        // A number used again by the file system for another file is another node.
         if let existing {
             if existing !== candidate { existing.adopt(candidate) }
             return (Inode(rawValue: number), existing)
@@ -49,7 +51,8 @@ final class InodeTable: Sendable {
         return (Inode(rawValue: number), candidate)
     }
 
-    /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts nothing.
+    /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts
+    /// nothing.
     func refresh(_ candidate: any Node) {
         let node = tables.withLock { tables in tables.numbers[candidate.key].flatMap { tables.records[$0]?.node } }
         node?.adopt(candidate)
@@ -64,7 +67,8 @@ final class InodeTable: Sendable {
                 return nil
             }
             tables.records[inode.rawValue] = nil
-            tables.numbers[record.node.key] = nil
+            // A newer file may have taken the inode over meanwhile.
+            if tables.numbers[record.node.key] == inode.rawValue { tables.numbers[record.node.key] = nil }
             return record
         }
         // The node, and what it holds open, goes outside of the lock.

@@ -25,7 +25,8 @@ struct ListingBuffer {
         let terminated = entry.name + [0]
         let needed = unsafe terminated.withUnsafeBytes {
             unsafe fuse_add_direntry(
-                request, position, rest, $0.baseAddress?.assumingMemoryBound(to: CChar.self), &attributes, off_t(entry.nextOffset))
+                request, position, rest, $0.baseAddress?.assumingMemoryBound(to: CChar.self), &attributes,
+                off_t(entry.nextOffset))
         }
         return take(needed, of: rest)
     }

@@ -10,13 +10,17 @@ protocol Node: AnyObject, Sendable {
     /// The status to show; `inode` in it is the number users see.
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus
 
-    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno) -> FileStatus
+    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno)
+        -> FileStatus
 
     /// `other` was found under the same key; take over what is newer in it, such as the name it was found by.
     func adopt(_ other: any Node)
 
     /// The most seconds the kernel may believe entry and attributes, whatever the mount is set to.
     var longestTimeout: Double { get }
+
+    /// False when `other` has the same key and is nevertheless another file: the file system has used the inode again.
+    func isSameFile(as other: any Node) -> Bool
 
     func readLink() throws(Errno) -> [UInt8]
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle
@@ -25,7 +29,9 @@ protocol Node: AnyObject, Sendable {
     func attribute(_ name: String, by caller: Caller) throws(Errno) -> [UInt8]
     func attributeNames() throws(Errno) -> [UInt8]
     /// Answers itself, at once or later.
-    func setAttribute(_ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest)
+    func setAttribute(
+        _ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest
+    )
     func removeAttribute(_ name: String, by caller: Caller) throws(Errno)
 
     /// nil for everything that is not a directory.
@@ -82,12 +88,15 @@ struct SetAttributes: Sendable {
 }
 
 extension Node {
+    func isSameFile(as other: any Node) -> Bool { true }
     func adopt(_ other: any Node) {}
     // Entities and types are changed by other processes, which a mount shows within a second (DESIGN 3).
     var longestTimeout: Double { 1 }
     var asDirectory: (any DirectoryNode)? { nil }
 
-    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno) -> FileStatus {
+    func setAttributes(_ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller) throws(Errno)
+        -> FileStatus
+    {
         throw .notPermitted
     }
     func readLink() throws(Errno) -> [UInt8] { throw .invalidArgument }
@@ -112,8 +121,12 @@ extension DirectoryNode {
         throw .notPermitted
     }
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
-    func makeNode(_ name: Name, mode: UInt32, device: UInt64, by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
-    func makeSymbolicLink(_ name: Name, target: [UInt8], by caller: Caller) throws(Errno) -> Found { throw .notPermitted }
+    func makeNode(_ name: Name, mode: UInt32, device: UInt64, by caller: Caller) throws(Errno) -> Found {
+        throw .notPermitted
+    }
+    func makeSymbolicLink(_ name: Name, target: [UInt8], by caller: Caller) throws(Errno) -> Found {
+        throw .notPermitted
+    }
     func link(_ node: any Node, as name: Name, by caller: Caller) throws(Errno) -> Found { throw .crossDevice }
     func remove(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }
     func removeDirectory(_ name: Name, by caller: Caller) throws(Errno) { throw .notPermitted }

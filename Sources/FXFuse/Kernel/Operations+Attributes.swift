@@ -7,32 +7,40 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func installAttributeOperations() {
         unsafe getattr = { raw, number, info in
-            unsafe serve(raw, { context, _ throws(Errno) -> (FileStatus, Double) in
-                let node = try context.node(number)
-                return (try node.status(using: unsafe HandlePointer.file(info)), context.timeout(of: node))
-            }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
+            unsafe serve(
+                raw,
+                { context, _ throws(Errno) -> (FileStatus, Double) in
+                    let node = try context.node(number)
+                    return (try node.status(using: unsafe HandlePointer.file(info)), context.timeout(of: node))
+                }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe setattr = { raw, number, attributes, which, info in
-            unsafe serve(raw, { context, caller throws(Errno) -> (FileStatus, Double) in
-                guard let attributes = unsafe attributes?.pointee else { throw .invalidArgument }
-                let node = try context.node(number)
-                let status = try node.setAttributes(
-                    SetAttributes(attributes, which), using: unsafe HandlePointer.file(info), by: caller)
-                return (status, context.timeout(of: node))
-            }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
+            unsafe serve(
+                raw,
+                { context, caller throws(Errno) -> (FileStatus, Double) in
+                    guard let attributes = unsafe attributes?.pointee else { throw .invalidArgument }
+                    let node = try context.node(number)
+                    let status = try node.setAttributes(
+                        SetAttributes(attributes, which), using: unsafe HandlePointer.file(info), by: caller)
+                    return (status, context.timeout(of: node))
+                }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe statfs = { raw, number in
-            unsafe serve(raw, { context, _ throws(Errno) in try context.node(number).space() },
-                  answer: { $1.answer(space: $2) })
+            unsafe serve(
+                raw, { context, _ throws(Errno) in try context.node(number).space() },
+                answer: { $1.answer(space: $2) })
         }
         unsafe getxattr = { raw, number, cName, size in
-            unsafe serve(raw, { context, caller throws(Errno) in
-                try context.node(number).attribute(try unsafe text(cName), by: caller)
-            }, answer: { $1.answer(attribute: $2, capacity: size) })
+            unsafe serve(
+                raw,
+                { context, caller throws(Errno) in
+                    try context.node(number).attribute(try unsafe text(cName), by: caller)
+                }, answer: { $1.answer(attribute: $2, capacity: size) })
         }
         unsafe listxattr = { raw, number, size in
-            unsafe serve(raw, { context, _ throws(Errno) in try context.node(number).attributeNames() },
-                  answer: { $1.answer(attribute: $2, capacity: size) })
+            unsafe serve(
+                raw, { context, _ throws(Errno) in try context.node(number).attributeNames() },
+                answer: { $1.answer(attribute: $2, capacity: size) })
         }
         unsafe setxattr = { raw, number, cName, value, size, flags in
             unsafe serve(raw) { context, caller, request in
@@ -48,16 +56,21 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe removexattr = { raw, number, cName in
-            unsafe serve(raw, { context, caller throws(Errno) in
-                try context.node(number).removeAttribute(try unsafe text(cName), by: caller)
-            }, answer: { _, request, _ in request.succeed() })
+            unsafe serve(
+                raw,
+                { context, caller throws(Errno) in
+                    try context.node(number).removeAttribute(try unsafe text(cName), by: caller)
+                }, answer: { _, request, _ in request.succeed() })
         }
     }
 }
 
-/// The name of an extended attribute; the kernel's are ASCII, a user's may be any bytes, of which only UTF-8 is carried.
+/// The name of an extended attribute; the kernel's are ASCII, a user's may be any bytes, of which only UTF-8 is
+/// carried.
 private func text(_ pointer: UnsafePointer<CChar>?) throws(Errno) -> String {
-    guard let pointer = unsafe pointer, let text = unsafe String(validatingCString: pointer) else { throw .invalidArgument }
+    guard let pointer = unsafe pointer, let text = unsafe String(validatingCString: pointer) else {
+        throw .invalidArgument
+    }
     return text
 }
 
@@ -71,12 +84,18 @@ extension SetAttributes {
         if which & FUSE_SET_ATTR_ATIME_NOW != 0 {
             accessed = .now
         } else if which & FUSE_SET_ATTR_ATIME != 0 {
-            accessed = .set(Timestamp(seconds: Int64(attributes.st_atim.tv_sec), nanoseconds: UInt32(clamping: attributes.st_atim.tv_nsec)))
+            accessed = .set(
+                Timestamp(
+                    seconds: Int64(attributes.st_atim.tv_sec), nanoseconds: UInt32(clamping: attributes.st_atim.tv_nsec)
+                ))
         }
         if which & FUSE_SET_ATTR_MTIME_NOW != 0 {
             modified = .now
         } else if which & FUSE_SET_ATTR_MTIME != 0 {
-            modified = .set(Timestamp(seconds: Int64(attributes.st_mtim.tv_sec), nanoseconds: UInt32(clamping: attributes.st_mtim.tv_nsec)))
+            modified = .set(
+                Timestamp(
+                    seconds: Int64(attributes.st_mtim.tv_sec), nanoseconds: UInt32(clamping: attributes.st_mtim.tv_nsec)
+                ))
         }
     }
 }

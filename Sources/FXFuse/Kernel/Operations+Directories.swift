@@ -7,18 +7,19 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func installDirectoryOperations() {
         unsafe opendir = { raw, number, _ in
-            unsafe serve(raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
-                  answer: { _, request, handle in
-                      let pointer = HandlePointer.retain(handle)
-                      if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
-                          HandlePointer.takeDirectory(pointer)?.release()
-                      }
-                  })
+            unsafe serve(
+                raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
+                answer: { _, request, handle in
+                    let pointer = HandlePointer.retain(handle)
+                    if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
+                        HandlePointer.takeDirectory(pointer)?.release()
+                    }
+                })
         }
         unsafe readdir = { raw, _, size, offset, info in
             unsafe serve(raw) { _, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
-                request.answer(listing: size) { buffer throws(Errno) in
+                _ = request.answer(listing: size) { buffer throws(Errno) in
                     try handle.enumerate(from: Int64(offset), withStatus: false, by: caller) { buffer.add($0) }
                 }
             }
@@ -26,11 +27,13 @@ extension fuse_lowlevel_ops {
         unsafe readdirplus = { raw, _, size, offset, info in
             unsafe serve(raw) { context, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
-                request.answer(listing: size) { buffer throws(Errno) in
+                var entered: [Inode] = []
+                let isTaken = request.answer(listing: size) { buffer throws(Errno) in
                     try handle.enumerate(from: Int64(offset), withStatus: true, by: caller) { entry in
-                        add(entry, to: &buffer, context)
+                        add(entry, to: &buffer, context, &entered)
                     }
                 }
+                if !isTaken { for inode in entered { context.table.forget(inode, count: 1) } }
             }
         }
         unsafe releasedir = { raw, _, info in
@@ -50,7 +53,9 @@ extension fuse_lowlevel_ops {
 }
 
 /// Packs one entry of READDIRPLUS; it counts as a lookup only when it was packed with its attributes.
-private func add(_ entry: ListedEntry, to buffer: inout ListingBuffer, _ context: FuseContext) -> Bool {
+private func add(
+    _ entry: ListedEntry, to buffer: inout ListingBuffer, _ context: FuseContext, _ entered: inout [Inode]
+) -> Bool {
     guard let found = entry.found else {
         // Node 0: the kernel takes name, number and type, and looks the rest up itself when it needs it.
         var status = FileStatus.virtual(type: entry.type, permissions: 0, inode: entry.inode)
@@ -59,6 +64,6 @@ private func add(_ entry: ListedEntry, to buffer: inout ListingBuffer, _ context
     }
     let (inode, node) = context.table.enter(found.node)
     let isPacked = buffer.add(entry, EntryReply(inode: inode, status: found.status, timeout: context.timeout(of: node)))
-    if !isPacked { context.table.forget(inode, count: 1) }
+    if isPacked { entered.append(inode) } else { context.table.forget(inode, count: 1) }
     return isPacked
 }

@@ -8,26 +8,32 @@ extension fuse_lowlevel_ops {
     mutating func installFileOperations() {
         unsafe open = { raw, number, info in
             let flags = OpenFlags(rawValue: unsafe info?.pointee.flags ?? 0)
-            unsafe serve(raw, { context, caller throws(Errno) in try context.node(number).open(flags, by: caller) },
-                  answer: { _, request, handle in
-                      let pointer = HandlePointer.retain(handle)
-                      if !request.answer(open: handle.openReply, handle: pointer) { HandlePointer.takeFile(pointer)?.release() }
-                  })
+            unsafe serve(
+                raw, { context, caller throws(Errno) in try context.node(number).open(flags, by: caller) },
+                answer: { _, request, handle in
+                    let pointer = HandlePointer.retain(handle)
+                    if !request.answer(open: handle.openReply, handle: pointer) {
+                        HandlePointer.takeFile(pointer)?.release()
+                    }
+                })
         }
         unsafe create = { raw, parent, cName, mode, info in
             let flags = OpenFlags(rawValue: unsafe info?.pointee.flags ?? 0)
-            unsafe serve(raw, { context, caller throws(Errno) in
-                try context.directory(parent).create(try unsafe name(cName), flags, mode: mode, by: caller)
-            }, answer: { context, request, made in
-                let (inode, node) = context.table.enter(made.found.node)
-                let handle = made.open(node)
-                let pointer = HandlePointer.retain(handle)
-                let entry = EntryReply(inode: inode, status: made.found.status, timeout: context.timeout(of: node))
-                if !request.answer(created: entry, open: handle.openReply, handle: pointer) {
-                    HandlePointer.takeFile(pointer)?.release()
-                    context.table.forget(inode, count: 1)
-                }
-            })
+            unsafe serve(
+                raw,
+                { context, caller throws(Errno) in
+                    try context.directory(parent).create(try unsafe name(cName), flags, mode: mode, by: caller)
+                },
+                answer: { context, request, made in
+                    let (inode, node) = context.table.enter(made.found.node)
+                    let handle = made.open(node)
+                    let pointer = HandlePointer.retain(handle)
+                    let entry = EntryReply(inode: inode, status: made.found.status, timeout: context.timeout(of: node))
+                    if !request.answer(created: entry, open: handle.openReply, handle: pointer) {
+                        HandlePointer.takeFile(pointer)?.release()
+                        context.table.forget(inode, count: 1)
+                    }
+                })
         }
         unsafe read = { raw, _, size, offset, info in
             unsafe serve(raw) { _, _, request in
@@ -66,26 +72,35 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe fallocate = { raw, _, mode, offset, length, info in
-            unsafe serve(raw, { _, caller throws(Errno) in
-                guard let handle = unsafe HandlePointer.file(info) else { throw .badFileDescriptor }
-                try handle.allocate(
-                    mode: mode, offset: UInt64(clamping: offset), length: UInt64(clamping: length), by: caller)
-            }, answer: { _, request, _ in request.succeed() })
+            unsafe serve(
+                raw,
+                { _, caller throws(Errno) in
+                    guard let handle = unsafe HandlePointer.file(info) else { throw .badFileDescriptor }
+                    try handle.allocate(
+                        mode: mode, offset: UInt64(clamping: offset), length: UInt64(clamping: length), by: caller)
+                }, answer: { _, request, _ in request.succeed() })
         }
         unsafe lseek = { raw, _, offset, whence, info in
-            unsafe serve(raw, { _, _ throws(Errno) in
-                guard let handle = unsafe HandlePointer.file(info) else { throw .badFileDescriptor }
-                return try handle.seek(Int64(offset), whence: whence)
-            }, answer: { $1.answer(position: $2) })
+            unsafe serve(
+                raw,
+                { _, _ throws(Errno) in
+                    guard let handle = unsafe HandlePointer.file(info) else { throw .badFileDescriptor }
+                    return try handle.seek(Int64(offset), whence: whence)
+                }, answer: { $1.answer(position: $2) })
         }
         unsafe copy_file_range = { raw, _, offset, info, _, targetOffset, targetInfo, count, _ in
-            unsafe serve(raw, { _, caller throws(Errno) in
-                guard let source = unsafe HandlePointer.file(info), let target = unsafe HandlePointer.file(targetInfo) else {
-                    throw .badFileDescriptor
-                }
-                return try source.copyRange(
-                    at: UInt64(clamping: offset), to: target, at: UInt64(clamping: targetOffset), count: count, by: caller)
-            }, answer: { $1.answer(written: $2) })
+            unsafe serve(
+                raw,
+                { _, caller throws(Errno) in
+                    guard let source = unsafe HandlePointer.file(info),
+                        let target = unsafe HandlePointer.file(targetInfo)
+                    else {
+                        throw .badFileDescriptor
+                    }
+                    return try source.copyRange(
+                        at: UInt64(clamping: offset), to: target, at: UInt64(clamping: targetOffset), count: count,
+                        by: caller)
+                }, answer: { $1.answer(written: $2) })
         }
     }
 }

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// Two things of the kernel that a libfuse before 3.17 has no word for, by editing two replies on their way out.
 ///
-/// Passthrough: FUSE_PASSTHROUGH is bit 37 of the INIT flags, which libfuse 3.14 cannot send, and `backing_id` takes the place of
+/// Passthrough: FUSE_PASSTHROUGH is bit 37 of the INIT flags, which libfuse 3.14 cannot send, and `backing_id` takes
+/// the place of
 /// the padding in `fuse_open_out` (linux/fuse.h, protocol 7.40). libfuse writes every reply through the `writev` hook
 /// of `fuse_session_custom_io`, in the thread that answers; that is where the bytes are set.
 ///
@@ -101,7 +102,8 @@ enum PassthroughWire {
 
     private static func look(at request: UnsafeRawBufferPointer, _ userdata: UnsafeMutableRawPointer?) {
         // fuse_in_header: len, opcode; fuse_init_in: major, minor, max_readahead, flags, flags2.
-        guard request.count >= inHeaderSize + 20, unsafe request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == opcodeInit
+        guard request.count >= inHeaderSize + 20,
+            unsafe request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == opcodeInit
         else { return }
         let flags = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 12, as: UInt32.self)
         let flags2 = unsafe request.loadUnaligned(fromByteOffset: inHeaderSize + 16, as: UInt32.self)
@@ -109,7 +111,8 @@ enum PassthroughWire {
     }
 
     private static func write(
-        _ descriptor: Int32, _ vector: UnsafeMutablePointer<iovec>?, _ count: Int32, _ userdata: UnsafeMutableRawPointer?
+        _ descriptor: Int32, _ vector: UnsafeMutablePointer<iovec>?, _ count: Int32,
+        _ userdata: UnsafeMutableRawPointer?
     ) -> Int {
         if count >= 2, let vector = unsafe vector, let body = unsafe vector[1].iov_base {
             let size = unsafe vector[1].iov_len

@@ -128,7 +128,8 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
         _ = unsafe fuse_reply_statfs(raw, &out)
     }
 
-    /// Answers GETXATTR and LISTXATTR: the size when `capacity` is 0, the bytes when they fit, else ERANGE (getxattr(2)).
+    /// Answers GETXATTR and LISTXATTR: the size when `capacity` is 0, the bytes when they fit, else ERANGE
+    /// (getxattr(2)).
     consuming func answer(attribute bytes: [UInt8], capacity: Int) {
         if capacity == 0 {
             let raw = unsafe take()
@@ -146,20 +147,20 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     }
 
     /// Packs listing entries while they fit into `capacity` bytes and answers with them.
+    ///
+    /// False when the kernel did not take it (the caller was killed): what was packed was not looked up then.
     consuming func answer(
         listing capacity: Int, _ enumerate: (inout ListingBuffer) throws(Errno) -> Void
-    ) {
+    ) -> Bool {
         let raw = unsafe take()
-        unsafe withUnsafeTemporaryAllocation(byteCount: max(capacity, 1), alignment: 16) { memory in
+        return unsafe withUnsafeTemporaryAllocation(byteCount: max(capacity, 1), alignment: 16) { memory in
             var buffer = unsafe ListingBuffer(raw, UnsafeMutableRawBufferPointer(rebasing: memory[..<capacity]))
             var failure: Errno?
             do throws(Errno) { try enumerate(&buffer) } catch { failure = error }
             // What was packed has been counted; an error then waits for the next call.
-            if let failure, buffer.count == 0 {
-                _ = unsafe fuse_reply_err(raw, failure.rawValue)
-            } else {
-                _ = unsafe fuse_reply_buf(raw, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
-            }
+            if let failure, buffer.count == 0 { return unsafe fuse_reply_err(raw, failure.rawValue) == 0 }
+            return unsafe fuse_reply_buf(raw, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
+                == 0
         }
     }
 
@@ -209,10 +210,11 @@ extension FileStatus {
         out.st_nlink = nlink_t(linkCount)
         out.st_uid = owner
         out.st_gid = group
-        out.st_rdev = dev_t((specialDevice & 0xffff_ffff) & 0xff | (specialDevice >> 32) << 8 | ((specialDevice & 0xffff_ff00) << 12))
-        out.st_size = off_t(size.rawValue)
+        out.st_rdev = dev_t(
+            (specialDevice & 0xffff_ffff) & 0xff | (specialDevice >> 32) << 8 | ((specialDevice & 0xffff_ff00) << 12))
+        out.st_size = off_t(clamping: size.rawValue)
         out.st_blksize = blksize_t(blockSize)
-        out.st_blocks = blkcnt_t(blocks)
+        out.st_blocks = blkcnt_t(clamping: blocks)
         out.st_atim = timespec(tv_sec: Int(accessed.seconds), tv_nsec: Int(accessed.nanoseconds))
         out.st_mtim = timespec(tv_sec: Int(modified.seconds), tv_nsec: Int(modified.nanoseconds))
         out.st_ctim = timespec(tv_sec: Int(changed.seconds), tv_nsec: Int(changed.nanoseconds))

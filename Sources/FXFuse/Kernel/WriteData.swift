@@ -31,7 +31,8 @@ struct WriteData: ~Copyable {
         if unsafe vector.pointee.count == 1, unsafe first.flags.rawValue & FUSE_BUF_IS_FD.rawValue == 0 {
             return try unsafe body(UnsafeRawBufferPointer(start: first.mem, count: count))
         }
-        return try unsafe withUnsafeTemporaryAllocation(byteCount: max(count, 1), alignment: 16) { memory throws(Errno) in
+        return try unsafe withUnsafeTemporaryAllocation(byteCount: max(count, 1), alignment: 16) {
+            memory throws(Errno) in
             var target = fx_bufvec(count)
             unsafe target.buf.mem = memory.baseAddress
             let copied = unsafe fuse_buf_copy(&target, vector, fuse_buf_copy_flags(rawValue: 0))

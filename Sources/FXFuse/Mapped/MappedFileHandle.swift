@@ -27,11 +27,13 @@ final class MappedFileHandle: FileHandle {
     private static func grant(_ file: MappedFile, _ node: MappedNode) -> Grant {
         let registry = node.services.backing
         switch file.kernelAccess {
-        case .judged:
-            // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough first). Where
-            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one can
+        case .judged(let besidePassthrough):
+            // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough
+            // first). Where
+            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one
+            // can
             // still be, and then the kernel refuses the open with EIO.
-            if file.flags.reads { return Grant(reply: OpenReply(directIO: true), counts: false) }
+            guard besidePassthrough else { return Grant(reply: OpenReply(directIO: true), counts: false) }
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: true)
         case .direct:
@@ -54,7 +56,8 @@ final class MappedFileHandle: FileHandle {
     }
 
     func write(
-        _ data: borrowing WriteData, at offset: UInt64, appending: Bool, by caller: Caller, _ request: consuming PendingRequest
+        _ data: borrowing WriteData, at offset: UInt64, appending: Bool, by caller: Caller,
+        _ request: consuming PendingRequest
     ) {
         do throws(Errno) {
             let written = try file.withWriteTarget(at: offset, appending: appending, place: node.place(), by: caller) {
@@ -68,7 +71,7 @@ final class MappedFileHandle: FileHandle {
 
     func flush(by caller: Caller, _ request: consuming PendingRequest) {
         do throws(Errno) {
-            try file.flush()
+            try file.flush(path: { node.path })
             request.succeed()
         } catch {
             request.fail(error)

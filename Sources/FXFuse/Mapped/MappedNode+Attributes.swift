@@ -16,7 +16,8 @@ extension MappedNode {
         return try pinned { descriptor throws(Errno) in try descriptor.attribute(name) }
     }
 
-    private func attribute(_ name: String, at location: (parent: MappedDirectory, name: Name)) throws(Errno) -> [UInt8]? {
+    private func attribute(_ name: String, at location: (parent: MappedDirectory, name: Name)) throws(Errno) -> [UInt8]?
+    {
         let anchor = try location.parent.anchor()
         do throws(Errno) {
             return try unsafe name.withCStringThrowing { cName throws(Errno) in

@@ -19,11 +19,13 @@ final class MappedServices: Sendable {
 /// Every access checks that the name still is that inode: a name that was changed behind the mount's back is ESTALE,
 /// upon which the kernel looks the path up again.
 ///
-/// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable type.
+/// `@unchecked Sendable` because it has a subclass: every stored property, here and there, is a constant of a Sendable
+/// type.
 class MappedNode: Node, @unchecked Sendable {
     var longestTimeout: Double { .infinity }
     let identity: FileIdentity
     let type: FXSystem.FileType
+    private let born: Timestamp?
     let services: MappedServices
     let mode = InodeMode()
     private let typeID: Int64
@@ -40,6 +42,7 @@ class MappedNode: Node, @unchecked Sendable {
     init(_ status: FileStatus, typeID: Int64, services: MappedServices, parent: MappedDirectory?, name: Name?) {
         self.identity = status.identity
         self.type = status.type
+        self.born = status.born
         self.typeID = typeID
         self.services = services
         self.position = Mutex(Position(parent: parent, name: name))
@@ -47,6 +50,11 @@ class MappedNode: Node, @unchecked Sendable {
 
     var key: NodeKey { .mapped(type: typeID, device: identity.device, inode: identity.inode) }
     var asDirectory: (any DirectoryNode)? { nil }
+
+    func isSameFile(as other: any Node) -> Bool {
+        guard let other = other as? MappedNode else { return false }
+        return other.type == type && other.born == born
+    }
 
     func adopt(_ other: any Node) {
         guard let other = other as? MappedNode else { return }
@@ -110,7 +118,8 @@ class MappedNode: Node, @unchecked Sendable {
     /// Runs `body` with a path-only descriptor of this very inode.
     func pinned<Result>(_ body: (borrowing OwnedDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {
         guard let descriptor = try pin() else {
-            // A draft removed while it is open has no name any more. A sealed file without one was replaced: it is a version
+            // A draft removed while it is open has no name any more. A sealed file without one was replaced: it is a
+            // version
             // now, and what is done to it would be done to the version.
             guard let open = handles.withLock({ $0.last }), try gate().isDraft(try open.file.descriptor.status()) else {
                 throw .staleNFSFileHandle

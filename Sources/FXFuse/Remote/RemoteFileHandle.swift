@@ -1,8 +1,10 @@
+internal import CLinux
 internal import FXRemote
 internal import FXSystem
 internal import SystemPackage
 
-/// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no worker.
+/// An open file of a session. Spool reads and writes are local and answered at once; what waits for a commit holds no
+/// worker.
 final class RemoteFileHandle: FileHandle {
     let file: RemoteFile
     private let place: RemotePlace
@@ -43,9 +45,13 @@ final class RemoteFileHandle: FileHandle {
     }
 
     func allocate(mode: Int32, offset: UInt64, length: UInt64, by caller: Caller) throws(Errno) {
-        // Plain preallocation is what a spool can promise; the caller of other modes falls back to writing.
-        guard mode & ~1 == 0 else { throw .notSupported }
-        try remote { () throws(RemoteError) in try file.allocate(offset: offset, length: length) }
+        // Preallocation is what a spool can promise; the caller of other modes falls back to writing.
+        let keepSize = Int32(FX_FALLOC_KEEP_SIZE)
+        guard mode & ~keepSize == 0 else { throw .notSupported }
+        let growing = mode & keepSize == 0
+        try remote { () throws(RemoteError) in
+            try file.allocate(offset: offset, length: length, growing: growing)
+        }
     }
 
     func release() { file.release() }

@@ -99,7 +99,7 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
     func create(_ name: Name, _ flags: OpenFlags, mode: UInt32, by caller: Caller) throws(Errno) -> Created {
         let made = try remote { () throws(RemoteError) in
             try self.place.tree.create(
-                name, in: id, mode: mode & ~caller.umask, exclusive: flags.contains(.exclusive), caller: caller)
+                name, in: id, mode: mode & ~caller.umask, flags: flags, caller: caller)
         }
         return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place) }
     }

@@ -73,11 +73,13 @@ struct RemotePlace: Sendable {
 
     /// The status to show of an entry.
     func status(of entry: RemoteEntry) -> FileStatus {
-        let inode = entry.id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: entry.id.rawValue)
+        let inode =
+            entry.id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: entry.id.rawValue)
         let isRoot = entry.id == .root
         var status = FileStatus.virtual(
             type: entry.isDirectory ? .directory : .regular,
-            permissions: isRoot ? services.remoteAccess.permissions : entry.mode & 0o7777, inode: inode, size: entry.size,
+            permissions: isRoot ? services.remoteAccess.permissions : entry.mode & 0o7777, inode: inode,
+            size: entry.size,
             owner: isRoot ? services.owner : entry.owner, group: isRoot ? services.group : entry.group,
             time: entry.modified)
         if entry.isDirectory { status.linkCount = 2 + entry.subdirectories }

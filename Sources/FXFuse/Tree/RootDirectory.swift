@@ -37,7 +37,10 @@ final class RootDirectory: DirectoryNode {
         let sessions = try lookup(RootDirectory.sessions, by: caller)
         let types = try lookup(RootDirectory.types, by: caller)
         return VirtualListing(
-            [(RootDirectory.sessions, sessions.node, sessions.status), (RootDirectory.types, types.node, types.status)],
+            [
+                (RootDirectory.sessions, sessions.node, sessions.status),
+                (RootDirectory.types, types.node, types.status),
+            ],
             inode: InodeNumbers.root)
     }
 

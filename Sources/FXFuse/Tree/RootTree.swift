@@ -104,6 +104,7 @@ final class TreeServices: Sendable {
     /// The status of a directory of ours: `drwxr-xr-x`, the mounting user's.
     func directoryStatus(inode: UInt64, permissions: UInt32 = 0o755, time: Timestamp? = nil) -> FileStatus {
         .virtual(
-            type: .directory, permissions: permissions, inode: inode, owner: owner, group: group, time: time ?? mountedAt)
+            type: .directory, permissions: permissions, inode: inode, owner: owner, group: group,
+            time: time ?? mountedAt)
     }
 }

@@ -18,7 +18,8 @@ enum DraftRemoval {
     }
 
     /// Takes `name` away. For a directory the kernel makes sure that it is empty (rmdir(2)).
-    /// - Throws: ESTALE when the name is another file now, EPERM when it is the last name of sealed bytes, what unlinkat(2) says.
+    /// - Throws: ESTALE when the name is another file now, EPERM when it is the last name of sealed bytes, what
+    ///   unlinkat(2) says.
     static func remove(
         _ name: Name, of file: FileStatus, bytes: Bytes, in directory: borrowing OwnedDescriptor
     ) throws(Errno) {

@@ -1,5 +1,4 @@
 internal import FXSystem
-internal import CLinux
 internal import Glibc
 internal import Logging
 internal import Synchronization
@@ -54,22 +53,24 @@ final class LingeringWriters: Sendable {
         _ = try ServiceThread(name: "fx-seal") { LingeringWriters.run(queue, ledger: ledger, events: events) }
     }
 
-    /// Takes over one counted writer of `file`, which the caller is about to close.
+    /// Takes over the last counted writer of `file`, which the caller is about to close. At most one a file is watched.
     func watch(_ file: MappedFile, path: @escaping @Sendable () -> RelativePath) {
         do throws(Errno) {
             let probe = Probe(try file.descriptor.reopen(.readOnly))
             let watched = Watched(
-                identity: file.identity, root: file.root, probe: probe, path: path, since: .after(LingeringWriters.patience))
+                identity: file.identity, root: file.root, probe: probe, path: path,
+                since: .after(LingeringWriters.patience))
             queue.withLock { queue in
                 queue.watched.append(watched)
                 queue.hasArrivals = true
             }
         } catch {
-            // Without a probe nothing can be watched: the file counts as being written until the mount ends, which
-            // protects its names; say so.
+            // Out of descriptors: nothing can be watched, so the bytes as they are now are kept instead, if that can be done.
             events.record(
-                "seal_delayed", level: .warning,
+                "seal_unwatched", level: .warning,
                 [.init("path", .string("\(path())")), .init("errno", .string(error.symbol))])
+            file.keepVersionOfClosedBytes(path: path())
+            ledger.stopWriting(file.identity)
         }
     }
 
@@ -105,24 +106,25 @@ final class LingeringWriters: Sendable {
 
     /// Seals if it can; returns what is still to be watched.
     private static func look(at watched: Watched, ledger: SealLedger, events: EventLog) -> Watched? {
-        let number = watched.probe.descriptor.rawValue
-        // F_SETLEASE = 1024 (F_LINUX_SPECIFIC_BASE).
-        if fx_fcntl_int(number, 1024, Int32(F_RDLCK)) == 0 {
-            _ = fx_fcntl_int(number, 1024, Int32(F_UNLCK))
+        switch watched.probe.descriptor.tryReadLease() {
+        case .granted:
             ledger.distrustVersions(of: watched.probe.descriptor, watched.identity)
             ledger.stopWriting(watched.identity)
             return nil
-        }
-        let error = Errno(rawValue: errno)
-        guard error == .resourceTemporarilyUnavailable else {
+        case .unsupported:
             // No leases on this file system: keep a version now, so that whatever a mapping does later loses nothing.
             var once = watched
             keepVersion(of: &once, ledger, events)
+            ledger.distrustVersions(of: watched.probe.descriptor, watched.identity)
             ledger.stopWriting(watched.identity)
             return nil
+        case .refused: break
         }
         var next = watched
-        if watched.since.hasPassed && !watched.hasVersion { keepVersion(of: &next, ledger, events) }
+        // Writers that came since are counted, and are no mapping.
+        if watched.since.hasPassed && !watched.hasVersion && ledger.hasOneWriter(watched.identity) {
+            keepVersion(of: &next, ledger, events)
+        }
         return next
     }
 

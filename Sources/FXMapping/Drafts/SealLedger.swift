@@ -1,5 +1,5 @@
 public import FXSystem
-internal import SystemPackage
+public import SystemPackage
 
 /// A name in a directory, whatever the directory is called at the moment.
 public struct DirectoryName: Hashable, Sendable {
@@ -22,10 +22,12 @@ public final class SealLedger: Sendable {
     struct Record {
         /// Creation time; a different one means that the inode number has been reused behind our back.
         var born: Timestamp?
-        /// True until the bytes are promised: a new file before its last writer closes it, or a sealed one that is being
+        /// True until the bytes are promised: a new file before its last writer closes it, or a sealed one that is
+        /// being
         /// changed after its version was made.
         var isUnsealed: Bool
-        /// A writer has closed since the bytes last changed hands. close(2) has returned to it while its RELEASE is still on
+        /// A writer has closed since the bytes last changed hands. close(2) has returned to it while its RELEASE is
+        /// still on
         /// the way, so whoever comes next must find the bytes sealed.
         var isFlushed = false
         var writers = 0
@@ -36,11 +38,14 @@ public final class SealLedger: Sendable {
         var names: [DirectoryName: Bool] = [:]
         /// The file has a name that does not look temporary, so it seals when the last writer goes.
         var hasOrdinaryName: Bool
-        /// Made with no permissions at all, as tar makes the stand-in of a link it will put there at the end: as long as it is
+        /// Made with no permissions at all, as tar makes the stand-in of a link it will put there at the end: as long
+        /// as it is
         /// empty it stays a draft.
         var isPlaceholder = false
-        /// A version was made while somebody could change the bytes without a trace: a store through a shared mapping does not
-        /// move the change time. The file's change time is moved before it seals, so that no such version passes for current.
+        /// A version was made while somebody could change the bytes without a trace: a store through a shared mapping
+        /// does not
+        /// move the change time. The file's change time is moved before it seals, so that no such version passes for
+        /// current.
         var hasUncertainVersion = false
         /// The path the file was sealed under before somebody made it a backup.
         var backup: Backup?
@@ -55,7 +60,8 @@ public final class SealLedger: Sendable {
         }
     }
 
-    /// Drafts with temporary names stay until they are renamed; past this many, new ones are sealed at once. About 300 bytes each.
+    /// Drafts with temporary names stay until they are renamed; past this many, new ones are sealed at once. About 300
+    /// bytes each.
     static let maximumRecords = 1_000_000
 
     private let records = Monitor<[FileIdentity: Record]>([:])
@@ -97,13 +103,26 @@ public final class SealLedger: Sendable {
     public enum Admission: Sendable {
         /// The bytes are nobody's promise: write. The writer is counted.
         case admitted
-        /// The bytes are sealed: keep a version, then call `finishVersion`. Other writers wait meanwhile. Counted already.
+        /// The bytes are sealed: keep a version, then call `finishVersion`. Other writers wait meanwhile. Counted
+        /// already.
         case versionFirst
     }
 
     /// Counts a writer of `file` who may change any byte.
-    public func startWriting(_ file: FileStatus, uid: UInt32) -> Admission {
-        let admission: Admission? = records.wait { records in
+    ///
+    /// - Parameter isGivenUp: asked every 100 ms while a version is being made for somebody else.
+    /// - Throws: EINTR when the caller is dying.
+    public func startWriting(
+        _ file: FileStatus, uid: UInt32, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) -> Admission {
+        while true {
+            if let admission = admit(file, uid: uid, waiting: .milliseconds(100)) { return admission }
+            if isGivenUp() { throw .interrupted }
+        }
+    }
+
+    private func admit(_ file: FileStatus, uid: UInt32, waiting pause: Duration) -> Admission? {
+        records.wait(until: .after(pause)) { records in
             guard var record = current(file, in: &records) else {
                 records[file.identity] = Record(
                     born: file.born, isUnsealed: false, writers: 1, isBeingVersioned: true, creator: uid,
@@ -118,11 +137,10 @@ public final class SealLedger: Sendable {
             records[file.identity] = record
             return admission
         }
-        // Without a deadline the wait always ends with an answer.
-        return admission ?? .versionFirst
     }
 
-    /// Ends `versionFirst`: the version is durable and the bytes may change, or there is none and the writer is not counted.
+    /// Ends `versionFirst`: the version is durable and the bytes may change, or there is none and the writer is not
+    /// counted.
     public func finishVersion(of file: FileStatus, kept: Bool) {
         records.withLock { records in
             guard var record = records[file.identity] else { return }
@@ -162,6 +180,24 @@ public final class SealLedger: Sendable {
         }
     }
 
+    /// Counts one writer less if it is not the last; false when it is, which is then still counted.
+    func stopWritingUnlessLast(_ identity: FileIdentity) -> Bool {
+        records.withLock { records in
+            guard let record = records[identity], record.writers > 1 else { return false }
+            records[identity]?.writers -= 1
+            return true
+        }
+    }
+
+    func hasWriters(_ identity: FileIdentity) -> Bool {
+        records.withLock { ($0[identity]?.writers ?? 0) > 0 }
+    }
+
+    /// True while nobody but one counted writer is known.
+    func hasOneWriter(_ identity: FileIdentity) -> Bool {
+        records.withLock { ($0[identity]?.writers ?? 0) <= 1 }
+    }
+
     /// Counts one writer less. The last one seals the file, unless all its names look temporary.
     public func stopWriting(_ identity: FileIdentity) {
         records.withLock { records in
@@ -180,7 +216,8 @@ public final class SealLedger: Sendable {
     /// Call before `stopWriting`: moves the change time of a file that has uncertain versions.
     func distrustVersions(of descriptor: borrowing OwnedDescriptor, _ identity: FileIdentity) {
         guard records.withLock({ $0[identity]?.hasUncertainVersion ?? false }) else { return }
-        // Without it the next version might be saved wrongly; a file whose mode cannot be set again is rare, and read-only then.
+        // Without it the next version might be saved wrongly; a file whose mode cannot be set again is rare, and
+        // read-only then.
         if let mode = try? descriptor.status().permissions {
             try? ThreadCredentials.settingModes { () throws(Errno) in try descriptor.setPermissions(mode) }
         }
@@ -190,7 +227,8 @@ public final class SealLedger: Sendable {
 
     /// A file was created through the mount and is a draft; `writers` is 1 if it was opened for writing.
     public func created(
-        _ file: FileStatus, at name: DirectoryName, temporary: Bool, placeholder: Bool = false, by uid: UInt32, writers: Int
+        _ file: FileStatus, at name: DirectoryName, temporary: Bool, placeholder: Bool = false, by uid: UInt32,
+        writers: Int
     ) {
         records.withLock { records in
             let temporary = temporary || placeholder
@@ -213,7 +251,8 @@ public final class SealLedger: Sendable {
         }
     }
 
-    /// A name changed. A draft that gets an ordinary name seals when nobody writes; a sealed file that gets a temporary one is a backup.
+    /// A name changed. A draft that gets an ordinary name seals when nobody writes; a sealed file that gets a
+    /// temporary one is a backup.
     public func renamed(
         _ file: FileStatus, from old: DirectoryName, to new: DirectoryName, temporary: Bool, path: RelativePath,
         by uid: UInt32

@@ -1,5 +1,6 @@
 public import FXSystem
 internal import Glibc
+internal import Logging
 internal import Synchronization
 public import SystemPackage
 
@@ -19,7 +20,7 @@ public final class MappedFile: Sendable {
         /// It may read and write the backing file by itself.
         case direct
         /// Every write must come to us, uncached, so that it can be judged (no shared mmap).
-        case judged
+        case judged(besidePassthrough: Bool)
         /// Ordinary page cache, no passthrough.
         case cached
     }
@@ -34,6 +35,7 @@ public final class MappedFile: Sendable {
     private struct State {
         var access: Access
         var isReleased = false
+        var sharesWithStranger = false
         /// Without O_APPEND, for writes whose caller has cleared that flag (fcntl(2), F_SETFL).
         var positioned: Positioned?
     }
@@ -61,7 +63,7 @@ public final class MappedFile: Sendable {
     /// sealed byte must never change. In keep-versions `LingeringWriters` watches for such mappings.
     public var kernelAccess: KernelAccess {
         let access = state.withLock { $0.access }
-        if access == .guarded { return .judged }
+        if access == .guarded { return .judged(besidePassthrough: root.policy == .keepVersions && !flags.reads) }
         switch root.policy {
         case .appendOnly, .writeOnce: return .cached
         case .keepVersions, .keepNames, .readOnly: return .direct
@@ -102,15 +104,43 @@ public final class MappedFile: Sendable {
         try descriptor.allocate(mode: mode, offset: offset, length: length)
     }
 
-    /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as promised.
-    public func flush() throws(Errno) {
+    /// Answers `close(2)`: reports what the backing file system says of delayed writes, and marks the bytes as
+    /// promised.
+    public func flush(path: () -> RelativePath) throws(Errno) {
         guard flags.writes else { return }
-        if state.withLock({ $0.access == .free }) {
-            let ledger = root.shared.ledger
-            if ledger.isPlaceholder(identity), try descriptor.status().size > .zero { ledger.holdsSomething(identity) }
-            ledger.flushed(identity)
+        let (access, sharesWithStranger) = state.withLock { ($0.access, $0.sharesWithStranger) }
+        if access == .free {
+            noteContent()
+            root.shared.ledger.flushed(identity)
         }
         try descriptor.duplicate().close()
+        // Somebody outside of this mount can write to it at any time: what was closed now is kept now.
+        if access == .free && sharesWithStranger { keepVersionOfClosedBytes(path: path()) }
+    }
+
+    /// Keeps the bytes as they are, although somebody may go on changing them.
+    func keepVersionOfClosedBytes(path: RelativePath) {
+        do throws(Errno) {
+            let status = try descriptor.status()
+            if root.policy == .keepVersions {
+                try root.versions.keepCopy(of: try descriptor.reopen(.readOnly), status: status, path: path)
+                root.shared.ledger.madeUncertainVersion(of: identity)
+            }
+        } catch {
+            root.shared.events.record(
+                "version_failed", level: .error,
+                [.init("path", .string("\(path)")), .init("errno", .string(error.symbol))])
+        }
+    }
+
+    /// The file was open for writing by somebody we do not count when this handle was opened.
+    func sharesWithStranger() { state.withLock { $0.sharesWithStranger = true } }
+
+    /// A placeholder that holds something is a file like any other.
+    private func noteContent() {
+        let ledger = root.shared.ledger
+        guard ledger.isPlaceholder(identity), let status = try? descriptor.status(), status.size > .zero else { return }
+        ledger.holdsSomething(identity)
     }
 
     /// Answers O_TRUNC, once the version is kept. A handle that only reads is no writer afterwards.
@@ -124,7 +154,8 @@ public final class MappedFile: Sendable {
 
     /// Ends the handle; its last writer seals the file. Call once.
     ///
-    /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the handle.
+    /// - Parameter mayBeMapped: the kernel had passthrough, so a shared mapping of the backing file may outlive the
+    ///   handle.
     public func release(mayBeMapped: Bool, path: @escaping @Sendable () -> RelativePath) {
         let wasFree = state.withLock { state in
             let wasFree = state.access == .free && !state.isReleased
@@ -133,8 +164,10 @@ public final class MappedFile: Sendable {
             return wasFree
         }
         guard wasFree else { return }
+        noteContent()
         if mayBeMapped && flags.reads && root.policy == .keepVersions {
-            root.shared.lingering.watch(self, path: path)
+            // Whoever is last is watched.
+            if !root.shared.ledger.stopWritingUnlessLast(identity) { root.shared.lingering.watch(self, path: path) }
         } else {
             endWriting()
         }

@@ -6,7 +6,8 @@ public import SystemPackage
 extension MappedRoot {
     /// Answers `open(2)` of an existing regular file.
     ///
-    /// A sealed file opened for writing has its version made, durably, before this returns, where the policy keeps versions.
+    /// A sealed file opened for writing has its version made, durably, before this returns, where the policy keeps
+    /// versions.
     /// - Throws: EPERM by policy, ESTALE when the name is another file now, what open(2) and the version say.
     public func open(
         _ place: Place, in directory: borrowing OwnedDescriptor, expecting identity: FileIdentity, flags: OpenFlags,
@@ -19,7 +20,10 @@ extension MappedRoot {
             return MappedFile(descriptor, status, root: self, flags: flags, access: .reading, uid: caller.uid)
         }
         try checkWritable("open", place, caller)
-        let descriptor = try directory.open(place.name, flags.forBacking)
+        let onlyAppends = flags.contains(.append) && !flags.reads && !flags.contains(.truncate)
+        let hasStranger =
+            policy == .keepVersions && !onlyAppends && hasUncountedWriter(place.name, in: directory)
+        let descriptor = try openForWriting(place.name, in: directory, flags, expecting: identity)
         let status = try descriptor.status()
         guard status.identity == identity else { throw .staleNFSFileHandle }
         let wanted = OpenFlagsForWriting(
@@ -27,8 +31,33 @@ extension MappedRoot {
         let access = try admit(status, descriptor, place, caller) { policy.verdict(onOpening: wanted, of: $0) }
         // From here on the handle counts the writer, and its end uncounts it whatever happens.
         let file = MappedFile(descriptor, status, root: self, flags: flags, access: access, uid: caller.uid)
+        if hasStranger { file.sharesWithStranger() }
         if flags.contains(.truncate) { try file.truncateAtOpen() }
         return file
+    }
+
+    /// Opens the backing file; a lease that `LingeringWriters` holds for a moment is waited for.
+    private func openForWriting(
+        _ name: Name, in directory: borrowing OwnedDescriptor, _ flags: OpenFlags, expecting identity: FileIdentity
+    ) throws(Errno) -> OwnedDescriptor {
+        do throws(Errno) {
+            return try directory.open(name, flags.forBacking)
+        } catch {
+            guard error == .resourceTemporarilyUnavailable else { throw error }
+            // Not a FIFO put there meanwhile, so it cannot block for long.
+            let status = try directory.status(of: name)
+            guard status.identity == identity, status.isRegular else { throw .staleNFSFileHandle }
+            return try directory.open(name, flags.forBacking.subtracting(.nonBlocking))
+        }
+    }
+
+    /// True when somebody has the file open for writing whom this mount does not count: a process on the backing directory,
+    /// or one whose passthrough handle outlived the daemon that gave it.
+    private func hasUncountedWriter(_ name: Name, in directory: borrowing OwnedDescriptor) -> Bool {
+        guard let probe = try? directory.open(name, [.readOnly, .nonBlocking]), let status = try? probe.status(),
+            status.isRegular, !shared.ledger.hasWriters(status.identity)
+        else { return false }
+        return probe.isOpenForWritingElsewhere
     }
 
     /// Answers `open(2)` with O_CREAT: the new file is a draft of its creator.
@@ -53,7 +82,8 @@ extension MappedRoot {
                     status, at: place.key, temporary: temporary, placeholder: exclusive && mode & 0o7777 == 0,
                     by: caller.uid, writers: flags.writes ? 1 : 0)
                 return MappedFile(
-                    descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading, uid: caller.uid)
+                    descriptor, status, root: self, flags: flags, access: flags.writes ? .free : .reading,
+                    uid: caller.uid)
             } catch {
                 if error != .fileExists || exclusive { throw error }
             }
@@ -71,12 +101,13 @@ extension MappedRoot {
         by caller: Caller
     ) throws(Errno) {
         try checkWritable("truncate", place, caller)
-        let descriptor = try directory.open(place.name, [.writeOnly, .nonBlocking])
+        let descriptor = try openForWriting(place.name, in: directory, .writeOnly, expecting: identity)
         let status = try descriptor.status()
         guard status.identity == identity else { throw .staleNFSFileHandle }
         let access = try admit(status, descriptor, place, caller) { policy.verdict(on: .truncate, of: $0) }
         defer { if access == .free { shared.ledger.stopWriting(identity) } }
         try descriptor.truncate(to: size)
+        if size > .zero && shared.ledger.isPlaceholder(identity) { shared.ledger.holdsSomething(identity) }
     }
 
     /// Asks the policy, makes the version if it wants one, and counts the writer.
@@ -90,9 +121,12 @@ extension MappedRoot {
         case .allow, .keepVersionFirst, .moveToVersions: break
         }
         // The state may have changed since: the ledger decides again and counts in one step.
-        guard case .versionFirst = shared.ledger.startWriting(status, uid: caller.uid) else { return .free }
+        let admission = try shared.ledger.startWriting(status, uid: caller.uid) {
+            WaitingProcess.isDying(thread: caller.thread)
+        }
+        guard admission == .versionFirst else { return .free }
         switch decide(.sealed) {
-        case .keepVersionFirst: try keepVersion(of: status, descriptor, place)
+        case .keepVersionFirst: try keepVersion(of: status, descriptor, place, caller)
         case .refuse(let error, let rule):
             shared.ledger.finishVersion(of: status, kept: false)
             throw refuse("write", place, caller, error, rule: rule)
@@ -106,7 +140,7 @@ extension MappedRoot {
     }
 
     private func keepVersion(
-        of status: FileStatus, _ descriptor: borrowing OwnedDescriptor, _ place: Place
+        of status: FileStatus, _ descriptor: borrowing OwnedDescriptor, _ place: Place, _ caller: Caller
     ) throws(Errno) {
         do throws(Errno) {
             let path = place.path()
@@ -114,7 +148,9 @@ extension MappedRoot {
             let present = try descriptor.status()
             if !versions.hasCurrentCopy(status: present, path: path, madeSince: shared.startedAt) {
                 let source = try descriptor.reopen(.readOnly)
-                try versions.keepCopy(of: source, status: present, path: path)
+                try versions.keepCopyUnlessSame(of: source, status: present, path: path) {
+                    WaitingProcess.isDying(thread: caller.thread)
+                }
             }
         } catch {
             shared.ledger.finishVersion(of: status, kept: false)
@@ -125,7 +161,8 @@ extension MappedRoot {
 }
 
 extension OpenFlags {
-    /// The flags for the backing file: creating and truncating are ours to do, direct I/O and access times the kernel's,
+    /// The flags for the backing file: creating and truncating are ours to do, direct I/O and access times the
+    /// kernel's,
     /// and a FIFO put at the name meanwhile must not block us.
     var forBacking: OpenFlags {
         let ours = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | OpenFlags.direct.rawValue

@@ -7,13 +7,18 @@ extension MappedRoot {
     /// - Throws: EPERM when the policy says no, EROFS in a read-only type, ENOENT, ENOTEMPTY.
     public func remove(_ place: Place, in directory: borrowing OwnedDescriptor, by caller: Caller) throws(Errno) {
         try checkName(place.name)
-        try shared.turns.take([place.directory]) { () throws(Errno) in
-            try removeInTurn(place, in: directory, by: caller)
+        let file = try directory.status(of: place.name)
+        // The file has its turn too: two types can show two of its names at once.
+        try shared.turns.take([place.directory, file.identity]) { () throws(Errno) in
+            try removeInTurn(place, expecting: file.identity, in: directory, by: caller)
         }
     }
 
-    private func removeInTurn(_ place: Place, in directory: borrowing OwnedDescriptor, by caller: Caller) throws(Errno) {
+    private func removeInTurn(
+        _ place: Place, expecting identity: FileIdentity, in directory: borrowing OwnedDescriptor, by caller: Caller
+    ) throws(Errno) {
         let file = try directory.status(of: place.name)
+        guard file.identity == identity else { throw .staleNFSFileHandle }
         let operation = file.isDirectory ? "rmdir" : "unlink"
         let state = shared.ledger.nameState(of: file, at: place.key, for: caller.uid)
         switch policy.verdict(on: .removeName, of: state) {
@@ -32,7 +37,8 @@ extension MappedRoot {
     /// Answers `renameat2(2)`; `target` is the type of the new name.
     /// - Throws: EPERM by policy, EEXIST with NOREPLACE, EXDEV between types on different file systems.
     public func rename(
-        _ old: Place, in directory: borrowing OwnedDescriptor, to new: Place, in newDirectory: borrowing OwnedDescriptor,
+        _ old: Place, in directory: borrowing OwnedDescriptor, to new: Place,
+        in newDirectory: borrowing OwnedDescriptor,
         of target: MappedRoot, _ mode: RenameMode, by caller: Caller
     ) throws(Errno) {
         try checkName(old.name)
@@ -40,7 +46,11 @@ extension MappedRoot {
         try checkWritable("rename", old, caller)
         try target.checkWritable("rename", new, caller)
         let move = NameMove(old: old, new: new, target: target, mode: mode, caller: caller)
-        try shared.turns.take([old.directory, new.directory]) { () throws(Errno) in
+        var turn: Set = [old.directory, new.directory, try directory.status(of: old.name).identity]
+        let target = try newDirectory.statusIfPresent(of: new.name)?.identity
+        if let target { turn.insert(target) }
+        try shared.turns.take(turn) { () throws(Errno) in
+            guard try newDirectory.statusIfPresent(of: new.name)?.identity == target else { throw .staleNFSFileHandle }
             try renameInTurn(move, in: directory, to: newDirectory)
         }
     }
@@ -62,20 +72,22 @@ extension MappedRoot {
         if move.mode == .exchange && present == nil { throw .noSuchFileOrDirectory }
         // Two names of one file: rename(2) does nothing then, and so no name goes.
         if let present, present.identity == file.identity, move.mode == .replace { return }
-        try checkMove(of: file, from: move.old, to: move.target, move.caller)
+        try checkMove(of: file, from: move.old, in: directory, to: move.target, move.caller)
 
         if let present, move.mode == .exchange {
-            try move.target.checkMove(of: present, from: move.new, to: self, move.caller)
+            try move.target.checkMove(of: present, from: move.new, in: newDirectory, to: self, move.caller)
             try directory.rename(move.old.name, to: move.new.name, in: newDirectory, .exchange)
         } else if let present {
-            try move.target.replace(present, at: move.new, in: newDirectory, by: move.old.name, in: directory, move.caller)
+            try move.target.replace(
+                present, at: move.new, in: newDirectory, by: move.old.name, in: directory, move.caller)
             shared.ledger.removed(present, from: move.new.key)
         } else {
             try directory.rename(move.old.name, to: move.new.name, in: newDirectory, .noReplace)
         }
         let temporary = move.target.isTemporary(move.new)
         shared.ledger.renamed(
-            file, from: move.old.key, to: move.new.key, temporary: temporary, path: move.old.path(), by: move.caller.uid)
+            file, from: move.old.key, to: move.new.key, temporary: temporary, path: move.old.path(), by: move.caller.uid
+        )
         if let present, move.mode == .exchange {
             shared.ledger.renamed(
                 present, from: move.new.key, to: move.old.key, temporary: isTemporary(move.old), path: move.new.path(),
@@ -84,12 +96,20 @@ extension MappedRoot {
     }
 
     /// May the name of `file` go from here to a name in `target`?
-    private func checkMove(of file: FileStatus, from place: Place, to target: MappedRoot, _ caller: Caller) throws(Errno) {
-        let state = shared.ledger.nameState(of: file, at: place.key, for: caller.uid)
+    private func checkMove(
+        of file: FileStatus, from place: Place, in directory: borrowing OwnedDescriptor, to target: MappedRoot,
+        _ caller: Caller
+    ) throws(Errno) {
+        var state = shared.ledger.nameState(of: file, at: place.key, for: caller.uid)
+        // What is in a directory has its name too: a directory is a draft only as long as it is empty.
+        if file.isDirectory, case .draft = state, try !directory.open(place.name, [.directory]).entryNames().isEmpty {
+            state = .sealed
+        }
         if case .refuse(let error, let rule) = policy.verdict(on: .moveName, of: state) {
             throw refuse("rename", place, caller, error, rule: rule)
         }
-        // A draft's bytes are nobody's promise; a draft name can stand for sealed ones, and a directory for what is in it.
+        // A draft's bytes are nobody's promise; a draft name can stand for sealed ones, and a directory for what is in
+        // it.
         if bytes(of: file, caller) == .unsealed && !file.isDirectory { return }
         if target !== self && !target.policy.isAtLeastAsStrict(as: policy) {
             throw refuse(
@@ -98,7 +118,8 @@ extension MappedRoot {
         }
     }
 
-    /// Puts the file at `name` in the place of `present`, which is kept as a version unless it is a draft of the caller.
+    /// Puts the file at `name` in the place of `present`, which is kept as a version unless it is a draft of the
+    /// caller.
     private func replace(
         _ present: FileStatus, at place: Place, in newDirectory: borrowing OwnedDescriptor, by name: Name,
         in directory: borrowing OwnedDescriptor, _ caller: Caller
@@ -111,7 +132,8 @@ extension MappedRoot {
         // A draft name can be the last name of sealed bytes.
         let isLastName = bytes == .sealed && present.linkCount < 2
         guard verdict != .allow || isLastName else {
-            return try DraftRemoval.replace(present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
+            return try DraftRemoval.replace(
+                present, bytes: bytes, at: place.name, in: newDirectory, by: name, in: directory)
         }
         let path = shared.ledger.backupPath(of: present) ?? place.path()
         try keepingName(place.name, of: present, in: newDirectory, path: path) { () throws(Errno) in
@@ -126,8 +148,11 @@ extension MappedRoot {
     ) throws(Errno) {
         try checkName(place.name)
         try checkWritable("link", place, caller)
-        try file.linkOpenFile(as: place.name, in: directory)
-        shared.ledger.linked(try file.status(), at: place.key, temporary: isTemporary(place))
+        let status = try file.status()
+        try shared.turns.take([status.identity]) { () throws(Errno) in
+            try file.linkOpenFile(as: place.name, in: directory)
+            shared.ledger.linked(status, at: place.key, temporary: isTemporary(place))
+        }
     }
 
     // MARK: Private

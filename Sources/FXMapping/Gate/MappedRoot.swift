@@ -22,7 +22,8 @@ public final class MappedRoot: Sendable {
     /// - Throws: what stands in the way: ENOENT, ENOTDIR, EACCES; ENXIO for a type that is not mapped.
     public init(_ type: MappedType, shared: SharedGate) throws(Errno) {
         guard let path = type.path else { throw .noSuchAddressOrDevice }
-        let descriptor = try OwnedDescriptor.open(absolute: path, [.pathOnly, .directory])
+        // The registry has the real path; a link that has come into it since leads somewhere nobody agreed to.
+        let descriptor = try OwnedDescriptor.open(absoluteWithoutLinks: path, [.pathOnly, .directory])
         self.status = try descriptor.status()
         self.fileSystemID = try descriptor.space().id
         self.versions = try VersionStore(root: descriptor)

@@ -10,7 +10,8 @@ public enum Change: Sendable, Hashable, CaseIterable {
     case moveName
     /// `open(2)` for writing with O_TRUNC, `truncate(2)`, `ftruncate(2)`.
     case truncate
-    /// `open(2)` for writing at any offset, `pwrite(2)`, shared `mmap(2)`, hole punching and its relatives, `copy_file_range(2)` onto it.
+    /// `open(2)` for writing at any offset, `pwrite(2)`, shared `mmap(2)`, hole punching and its relatives,
+    /// `copy_file_range(2)` onto it.
     case overwrite
     /// `open(2)` for writing with O_APPEND, or a write behind the last byte.
     case append

@@ -16,7 +16,8 @@ enum OverlapRules {
         }
     }
 
-    /// Refuses a directory that overlaps with a type under a different policy: a file in both would have the weaker one.
+    /// Refuses a directory that overlaps with a type under a different policy: a file in both would have the weaker
+    /// one.
     /// - Parameter except: the type being changed.
     static func check(
         _ directory: RealDirectory, policy: Policy, against rows: [RegistryContents.Row], except: Int64?

@@ -5,7 +5,8 @@ internal import SystemPackage
 ///
 /// A value of the moment it was made: directories can be moved afterwards.
 public struct RealDirectory: Sendable, Equatable {
-    /// As given, without `.`, doubled and trailing slashes.
+    /// For a mapping the real path, so that nobody can lead the type elsewhere by changing a symbolic link; else as given,
+    /// without `.`, doubled and trailing slashes.
     public let path: String
     /// The components of the real path.
     let components: [[UInt8]]
@@ -15,20 +16,27 @@ public struct RealDirectory: Sendable, Equatable {
     /// Opens and reads the directory, so that a type is never mapped to what cannot be served.
     /// - Throws: `pathNotAbsolute`, `pathLeadsUp`, `pathUnusable`, or `directoryNotReadable` with the kernel's reason.
     public init(mapping path: String) throws(MappingError) {
-        self.path = try Self.normalised(path)
+        let given = try Self.normalised(path)
+        let real: [UInt8]
         do throws(Errno) {
-            let directory = try OwnedDescriptor.open(absolute: self.path, [.readOnly, .directory])
+            let directory = try OwnedDescriptor.open(absolute: given, [.readOnly, .directory])
             // Reading needs r, reaching an entry needs x: opening "." again asks for the latter.
             _ = try directory.reopenDirectory()
-            let real = try directory.realPath()
+            real = try directory.realPath()
             components = Self.split(real)
             lineage = Self.lineage(of: components)
         } catch {
-            throw .directoryNotReadable(self.path, error)
+            throw .directoryNotReadable(given, error)
         }
+        // The registry keeps text.
+        guard let text = String(validating: real, as: UTF8.self) else { throw .pathUnusable(given) }
+        // What is kept there are other files' versions.
+        if components.contains(where: { $0.elementsEqual(VersionPath.directory) }) { throw .pathUnusable(given) }
+        self.path = text
     }
 
-    /// Finds out as much as can be known without touching the last component: for mount points, which may be dead or our own,
+    /// Finds out as much as can be known without touching the last component: for mount points, which may be dead or
+    /// our own,
     /// and for directories that are gone.
     /// - Throws: `pathNotAbsolute`, `pathLeadsUp` or `pathUnusable`.
     public init(locating path: String) throws(MappingError) {

@@ -38,7 +38,9 @@ final class RegistryPoller: Sendable {
         let told = current.contents
         do {
             let started = try ServiceThread(name: "fx-mappings") {
-                Self.run(watcher: watcher, current: current, told: told, interval: interval, signals: signals, onChange: onChange)
+                Self.run(
+                    watcher: watcher, current: current, told: told, interval: interval, signals: signals,
+                    onChange: onChange)
             }
             thread = Mutex(started)
         } catch {

@@ -1,6 +1,6 @@
 public import FXSystem
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 
 /// The entities and types of all applications of a user, in one database.
 ///
@@ -154,11 +154,13 @@ public final class TypeRegistry: Sendable {
 
     // MARK: Watching
 
-    /// Calls `onChange` for each application whose entities or types changed, from one thread, in order, until `stopWatching`.
+    /// Calls `onChange` for each application whose entities or types changed, from one thread, in order, until
+    /// `stopWatching`.
     ///
     /// Changes of other processes are seen within `interval`, own ones at once. `onChange` must not call `stopWatching`
     /// nor keep the registry alive.
-    /// - Throws: `database` or `system` when there is no connection or thread to be had. A second call replaces the first.
+    /// - Throws: `database` or `system` when there is no connection or thread to be had. A second call replaces the
+    ///   first.
     public func startWatching(
         every interval: Duration = .milliseconds(250), _ onChange: @escaping @Sendable (RegistrySnapshot) -> Void
     ) throws(MappingError) {
@@ -217,7 +219,8 @@ extension TypeRegistry {
         }
     }
 
-    private func validated(_ path: String, clearOf reserved: [ReservedDirectory]) throws(MappingError) -> RealDirectory {
+    private func validated(_ path: String, clearOf reserved: [ReservedDirectory]) throws(MappingError) -> RealDirectory
+    {
         let all = [stateDirectory] + reserved
         // By the path first: opening a directory inside our own mount would wait for ourselves.
         try OverlapRules.check(try RealDirectory(locating: path), against: all)

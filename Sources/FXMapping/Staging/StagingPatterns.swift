@@ -3,7 +3,8 @@ public import FXSystem
 /// Which names look temporary, so that a file stays a draft under them until it gets an ordinary name.
 ///
 /// A pattern is a glob over the bytes of a name; `parent/name` asks for the parent directory's name as well; the prefix
-/// `mkstemp:` asks that the file was made as mkstemp(3) makes them: exclusively, without any right for group and others.
+/// `mkstemp:` asks that the file was made as mkstemp(3) makes them: exclusively, without any right for group and
+/// others.
 public struct StagingPatterns: Sendable, Equatable {
     private struct Pattern: Sendable, Equatable {
         var parent: Glob?

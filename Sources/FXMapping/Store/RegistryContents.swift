@@ -23,7 +23,8 @@ struct RegistryContents: Sendable {
     init(_ db: Database) throws {
         generation = UInt64(clamping: try Int64.fetchOne(db, sql: "SELECT generation FROM registry_state") ?? 0)
         var entities: [ApplicationID: [Entity]] = [:]
-        let owners = try GRDB.Row.fetchCursor(db, sql: "SELECT id, application, name, created_seconds, created_nanoseconds FROM entity")
+        let owners = try GRDB.Row.fetchCursor(
+            db, sql: "SELECT id, application, name, created_seconds, created_nanoseconds FROM entity")
         while let row = try owners.next() {
             entities[try ApplicationID(row["application"]), default: []].append(
                 Entity(id: row["id"], name: try EntityName(row["name"]), createdAt: Timestamp(row)))

@@ -26,7 +26,8 @@ struct RegistryDatabase: Sendable {
                 let migrator = Self.migrator()
                 if try pool.read(migrator.hasBeenSuperseded) {
                     let known = Set(migrator.migrations)
-                    throw MappingError.databaseTooNew(try pool.read(migrator.appliedIdentifiers).subtracting(known).sorted())
+                    throw MappingError.databaseTooNew(
+                        try pool.read(migrator.appliedIdentifiers).subtracting(known).sorted())
                 }
                 try migrator.migrate(pool)
                 // A mapping that was reported made has to survive a power cut; GRDB's default in WAL mode is NORMAL.
@@ -74,7 +75,8 @@ struct RegistryDatabase: Sendable {
         return configuration
     }
 
-    /// Holds the directory's lock while `body` runs: switching a new file to WAL and migrating it are no single transaction.
+    /// Holds the directory's lock while `body` runs: switching a new file to WAL and migrating it are no single
+    /// transaction.
     private static func alone<Result>(besides path: String, _ body: () throws -> Result) throws -> Result {
         let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? "."
         let directory = try OwnedDescriptor.open(absolute: parent.isEmpty ? "/" : parent, [.readOnly, .directory])
@@ -133,7 +135,8 @@ struct RegistryDatabase: Sendable {
 struct RegistryWatcher: Sendable {
     let queue: DatabaseQueue
 
-    /// A number that differs from the last answer when something was committed by another connection (PRAGMA data_version).
+    /// A number that differs from the last answer when something was committed by another connection (PRAGMA
+    /// data_version).
     func dataVersion() throws(MappingError) -> Int64 {
         do {
             return try queue.inDatabase { try Int64.fetchOne($0, sql: "PRAGMA data_version") ?? 0 }

@@ -37,7 +37,9 @@ enum RegistryRows {
             id: type.id, entity: type.entity, name: type.name, path: path, policy: policy, createdAt: type.createdAt)
     }
 
-    static func deleteType(_ name: TypeName, of entity: EntityName, in application: ApplicationID, _ db: Database) throws {
+    static func deleteType(_ name: TypeName, of entity: EntityName, in application: ApplicationID, _ db: Database)
+        throws
+    {
         guard let id = try typeID(name, of: entity, in: application, db) else {
             throw MappingError.noSuchType(entity, name)
         }
@@ -50,7 +52,8 @@ enum RegistryRows {
 
     private static func entityID(_ name: EntityName, in application: ApplicationID, _ db: Database) throws -> Int64? {
         try Int64.fetchOne(
-            db, sql: "SELECT id FROM entity WHERE application = ? AND name = ?", arguments: [application.text, name.text])
+            db, sql: "SELECT id FROM entity WHERE application = ? AND name = ?",
+            arguments: [application.text, name.text])
     }
 
     private static func typeID(

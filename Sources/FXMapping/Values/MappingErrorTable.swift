@@ -39,7 +39,8 @@ extension MappingError {
     /// What happened, for a person.
     public var message: String {
         switch self {
-        case .invalidName(let kind, let text, let fault): "\"\(shown(text))\" cannot be the name of an \(kind.rawValue == "type" ? "alias" : kind.rawValue): \(fault.message)"
+        case .invalidName(let kind, let text, let fault):
+            "\"\(shown(text))\" cannot be the name of an \(kind.rawValue == "type" ? "alias" : kind.rawValue): \(fault.message)"
         case .noSuchEntity(let entity): "there is no entity \(entity)"
         case .noSuchType(let entity, let type): "there is no type \(entity)/\(type)"
         case .entityExists(let entity): "there is an entity \(entity) already"
@@ -59,7 +60,8 @@ extension MappingError {
             "\(to.rawValue) does not protect everything that \(from.rawValue) protects; weakening has to be asked for"
         case .invalidPattern(let pattern, let fault): "staging pattern \"\(shown(pattern))\": \(fault.message)"
         case .database(let code, let text): "the mapping database failed: \(text) (SQLite \(code))"
-        case .databaseTooNew(let steps): "the mapping database was made by a newer version (it has \(steps.joined(separator: ", ")))"
+        case .databaseTooNew(let steps):
+            "the mapping database was made by a newer version (it has \(steps.joined(separator: ", ")))"
         case .system(let reason): "the mapping database cannot be used: \(reason)"
         }
     }

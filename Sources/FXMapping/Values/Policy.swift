@@ -40,7 +40,8 @@ public enum Policy: String, Sendable, Hashable, CaseIterable {
     ///
     /// A partial order: `keep-versions` and `keep-names` are both below `append-only` < `write-once` < `read-only`, and
     /// neither is above the other. `keep-names` lets a truncation lose bytes that `keep-versions` would keep, and
-    /// `keep-versions` lets a name change hands, which `keep-names` refuses. Going from one to the other takes a promise away.
+    /// `keep-versions` lets a name change hands, which `keep-names` refuses. Going from one to the other takes a
+    /// promise away.
     public func isAtLeastAsStrict(as other: Policy) -> Bool {
         guarantees.isSuperset(of: other.guarantees)
     }

@@ -20,7 +20,8 @@ public struct ApplicationID: Hashable, Sendable {
     public let name: Name
     public let text: String
 
-    /// - Throws: `MappingError.invalidName` unless `text` is 1 to 255 bytes without `/`, without control and format characters, and not starting with a dot.
+    /// - Throws: `MappingError.invalidName` unless `text` is 1 to 255 bytes without `/`, without control and format
+    ///   characters, and not starting with a dot.
     public init(_ text: String) throws(MappingError) {
         name = try checked(text, as: .application)
         self.text = text

@@ -5,7 +5,8 @@ internal import SystemPackage
 enum Metadata {
     /// Brings `copy` to what `status` says and gives it the user attributes of `source`.
     ///
-    /// The owner only as far as this process may; then without set-user-ID and set-group-ID, which would mean somebody else.
+    /// The owner only as far as this process may; then without set-user-ID and set-group-ID, which would mean somebody
+    /// else.
     /// - Throws: ENOSPC, EIO and the like; not for what the file system or the rights cannot keep.
     static func apply(
         _ status: FileStatus, from source: borrowing OwnedDescriptor, to copy: borrowing OwnedDescriptor

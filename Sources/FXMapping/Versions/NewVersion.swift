@@ -5,7 +5,8 @@ internal import SystemPackage
 /// A copy on its way to become a version: nobody sees it before it is whole and on disk.
 ///
 /// An unnamed file where the file system has those: it goes away with the descriptor. Elsewhere a file `@partial-N` in
-/// `.fxversions`, locked while it is used. As nothing here can remove a file, an abandoned one is emptied and used again.
+/// `.fxversions`, locked while it is used. As nothing here can remove a file, an abandoned one is emptied and used
+/// again.
 struct NewVersion: ~Copyable {
     let file: OwnedDescriptor
     fileprivate let partial: Partial?
@@ -61,9 +62,11 @@ struct NewVersion: ~Copyable {
     }
 
     /// Fills the file with what `source` holds and makes it durable.
-    borrowing func fill(from source: borrowing OwnedDescriptor, _ status: FileStatus) throws(Errno) {
+    borrowing func fill(
+        from source: borrowing OwnedDescriptor, _ status: FileStatus, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) {
         do throws(Errno) {
-            _ = try file.copyContent(from: source)
+            _ = try file.copyContent(from: source, isGivenUp: isGivenUp)
             try Metadata.apply(status, from: source, to: file)
             try file.sync()
         } catch {
@@ -76,7 +79,8 @@ struct NewVersion: ~Copyable {
     /// Gives the finished file its first free name from `stamp` on, in `directory`, and makes the name durable.
     ///
     /// Never replaces anything.
-    borrowing func publish(_ stamp: VersionStamp, in directory: borrowing OwnedDescriptor) throws(Errno) -> VersionStamp {
+    borrowing func publish(_ stamp: VersionStamp, in directory: borrowing OwnedDescriptor) throws(Errno) -> VersionStamp
+    {
         var stamp = stamp
         while true {
             do throws(Errno) {

@@ -4,10 +4,13 @@ public import SystemPackage
 extension VersionStore {
     /// Puts the content of a version back as the live file, in one step, and keeps the live content as a version.
     ///
-    /// The version itself stays. The copy first takes the version name that the live file will have, then the two change
-    /// places: a crash leaves one copy too many and never one too few, and whatever had the live name at that moment is kept.
+    /// The version itself stays. The copy first takes the version name that the live file will have, then the two
+    /// change
+    /// places: a crash leaves one copy too many and never one too few, and whatever had the live name at that moment
+    /// is kept.
     /// - Returns: the version that holds what was live before; nil when there was nothing.
-    /// - Throws: ENOENT when the version or the directory of its path is not there; EISDIR when a directory has the live
+    /// - Throws: ENOENT when the version or the directory of its path is not there; EISDIR when a directory has the
+    ///   live
     ///   name; ELOOP or EINVAL for versions that are not regular files; whatever copying and syncing met.
     @discardableResult
     public func restore(_ version: Version) throws(Errno) -> Version? {

@@ -1,7 +1,7 @@
 internal import FXSystem
 internal import Glibc
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 
 /// Walks from the mapped root into `.fxversions`, one name at a time and never through a link or onto another mount.
 final class VersionDirectory: Sendable {

@@ -49,7 +49,8 @@ public struct VersionStamp: Hashable, Sendable {
         let day = CalendarDay(daysSince1970: madeAt.seconds.flooredQuotient(86400))
         let second = madeAt.seconds - madeAt.seconds.flooredQuotient(86400) * 86400
         let time = "\(padded(second / 3600, 2))\(padded(second / 60 % 60, 2))\(padded(second % 60, 2))"
-        let moment = "\(padded(day.year, 4))\(padded(day.month, 2))\(padded(day.day, 2))T\(time).\(padded(Int64(madeAt.nanoseconds), 9))Z"
+        let moment =
+            "\(padded(day.year, 4))\(padded(day.month, 2))\(padded(day.day, 2))T\(time).\(padded(Int64(madeAt.nanoseconds), 9))Z"
         let suffix = number > 1 ? "-\(number)" : ""
         return "\(moment)-\(String(sourceInode, radix: 16))-\(String(sourceChanged, radix: 16))\(suffix)"
     }
@@ -101,7 +102,8 @@ extension VersionStamp: Comparable {
     }
 }
 
-/// A date of the proleptic Gregorian calendar, counted as in Howard Hinnant's "chrono-compatible low-level date algorithms".
+/// A date of the proleptic Gregorian calendar, counted as in Howard Hinnant's "chrono-compatible low-level date
+/// algorithms".
 struct CalendarDay {
     var year, month, day: Int64
 

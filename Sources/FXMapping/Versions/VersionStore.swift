@@ -25,7 +25,8 @@ public final class VersionStore: Sendable {
 
     /// Keeps the file `name` of an open directory as a version of `path`, before something takes its name away.
     ///
-    /// In constant time by a second name for the file, when `name` is its only one; a file with more names lives on under
+    /// In constant time by a second name for the file, when `name` is its only one; a file with more names lives on
+    /// under
     /// them, so it is copied. The caller takes `name` away next; if that fails, `separate` is due.
     /// - Throws: EISDIR for a directory; whatever linking, copying and syncing met.
     public func keepLinked(
@@ -60,7 +61,7 @@ public final class VersionStore: Sendable {
     ///   - status: of `source`, read before the call.
     /// - Throws: EINVAL when it is no regular file; whatever copying and syncing met, ENOSPC and EIO above all.
     public func keepCopy(
-        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath
+        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath, isGivenUp: () -> Bool = { false }
     ) throws(Errno) {
         guard status.isRegular else { throw .invalidArgument }
         // Before the first byte is read: what changes from now on has a later change time (see `isCurrent`).
@@ -68,8 +69,24 @@ public final class VersionStore: Sendable {
         let store = try directory.make(for: path)
         if status.linkCount > 1 { try separate(source, status, in: store) }
         let copy = try NewVersion.begin(in: store, top: try directory.makeTop())
-        try copy.fill(from: source, status)
+        try copy.fill(from: source, status, isGivenUp: isGivenUp)
         hints.remember(try copy.publish(stamp, in: store), of: status.identity, at: path)
+    }
+
+    /// As `keepCopy`, unless the version made last holds the same bytes: opening a busy file for writing again and again
+    /// without changing it makes one version, not thousands.
+    /// - Throws: EINTR when `isGivenUp` says so.
+    public func keepCopyUnlessSame(
+        of source: borrowing OwnedDescriptor, status: FileStatus, path: RelativePath, isGivenUp: () -> Bool
+    ) throws(Errno) {
+        if status.linkCount == 1, let hint = hints.hint(for: status.identity), hint.path == path,
+            let store = try? directory.open(for: path), isWholeCopy(hint.stamp, of: status, in: store),
+            let version = try? store.open(try hint.stamp.name(), .readOnly),
+            try source.hasSameContent(as: version, isGivenUp: isGivenUp)
+        {
+            return
+        }
+        try keepCopy(of: source, status: status, path: path, isGivenUp: isGivenUp)
     }
 
     /// Makes copies of those versions of `path` that are second names of `source`; nothing to do for most files.
@@ -101,10 +118,13 @@ public final class VersionStore: Sendable {
                 && isWholeCopy(hint.stamp, of: status, in: store)
         }
         guard let stamps = try? stamps(in: store) else { return false }
-        if status.linkCount > 1, let linked = try? self.linked(status.identity, among: stamps, in: store), !linked.isEmpty {
+        if status.linkCount > 1, let linked = try? self.linked(status.identity, among: stamps, in: store),
+            !linked.isEmpty
+        {
             return false
         }
-        guard let stamp = stamps.filter({ $0.madeAt >= start && $0.isCurrent(for: status) }).max(), isWholeCopy(stamp, of: status, in: store)
+        guard let stamp = stamps.filter({ $0.madeAt >= start && $0.isCurrent(for: status) }).max(),
+            isWholeCopy(stamp, of: status, in: store)
         else { return false }
         hints.remember(stamp, of: status.identity, at: path)
         return true
@@ -192,7 +212,8 @@ extension VersionStore {
             } catch {
                 switch error {
                 case .fileExists: stamp = stamp.next
-                // EXDEV: the file is mounted over its directory, or lies in another project quota. Only content can be copied.
+                // EXDEV: the file is mounted over its directory, or lies in another project quota. Only content can be
+                // copied.
                 case .notPermitted, .tooManyLinks, .notSupported, .notSupportedOnSocket, .noFunction, .crossDevice:
                     if !status.isRegular { throw error }
                     return nil

@@ -50,8 +50,12 @@ public protocol Backend: Sendable {
 }
 
 extension Backend {
-    public func adopt(_ upload: Upload, _ content: any UploadContent) throws(RemoteError) -> CommittedFile { throw .notSupported }
-    public func rename(_ path: RelativePath, to newPath: RelativePath, aside: UploadID) throws(RemoteError) { throw .notSupported }
+    public func adopt(_ upload: Upload, _ content: any UploadContent) throws(RemoteError) -> CommittedFile {
+        throw .notSupported
+    }
+    public func rename(_ path: RelativePath, to newPath: RelativePath, aside: UploadID) throws(RemoteError) {
+        throw .notSupported
+    }
     public func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError) { throw .notSupported }
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { [] }
 }
@@ -125,7 +129,9 @@ extension CommittedContent {
             try unsafe buffer.withUnsafeMutableBufferPointer { space throws(RemoteError) in
                 let raw = UnsafeMutableRawBufferPointer(space)
                 count = try unsafe read(into: raw, at: position)
-                do throws(Errno) { try unsafe target.write(UnsafeRawBufferPointer(rebasing: raw[..<count]), at: position) } catch {
+                do throws(Errno) {
+                    try unsafe target.write(UnsafeRawBufferPointer(rebasing: raw[..<count]), at: position)
+                } catch {
                     throw RemoteError.local(error, during: .spool)
                 }
             }

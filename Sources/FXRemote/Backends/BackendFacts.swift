@@ -39,7 +39,9 @@ public struct BackendFacts: Sendable, Equatable {
         /// - Parameter depth: 0 for a session, 1 for an entry directly in it.
         func check(_ name: Name, depth: Int) throws(RemoteError) {
             if name.count > maximumLength { throw .unrepresentableName }
-            if mustBeUTF8, !String(decoding: name.bytes, as: UTF8.self).utf8.elementsEqual(name.bytes) { throw .unrepresentableName }
+            if mustBeUTF8, !String(decoding: name.bytes, as: UTF8.self).utf8.elementsEqual(name.bytes) {
+                throw .unrepresentableName
+            }
             if depth == 0, reservedForSessions.contains(name) { throw .reservedName }
             if depth == 1, reservedInSessions.contains(name) { throw .reservedName }
         }

@@ -28,7 +28,8 @@ public final class FaultyService: Backend {
     private let script = Mutex(Script())
     private let observe: @Sendable (Call, Moment) -> Void
 
-    /// - Parameter observe: runs on the calling thread around each call, for pictures of the disk and for holding calls up.
+    /// - Parameter observe: runs on the calling thread around each call, for pictures of the disk and for holding
+    ///   calls up.
     public init(_ wrapped: any Backend, observe: @escaping @Sendable (Call, Moment) -> Void = { _, _ in }) {
         self.wrapped = wrapped
         self.observe = observe

@@ -48,7 +48,9 @@ public final class InMemoryService: Backend {
 
     public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         store.withLock { store in
-            if let file = store.files[upload.path], file.upload == upload.id || SHA256Digest(hashing: file.bytes) == upload.sha256 {
+            if let file = store.files[upload.path],
+                file.upload == upload.id || SHA256Digest(hashing: file.bytes) == upload.sha256
+            {
                 return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size))
             }
             return store.unfinished[upload.id].map { .partial(ByteCount(UInt64($0.count))) } ?? .nothing
@@ -69,7 +71,9 @@ public final class InMemoryService: Backend {
         }
         let chunk = bytes
         try store.withLock { store throws(RemoteError) in
-            guard let held = store.unfinished[upload.id], held.count >= Int(range.lowerBound) else { throw .protocolViolation }
+            guard let held = store.unfinished[upload.id], held.count >= Int(range.lowerBound) else {
+                throw .protocolViolation
+            }
             store.unfinished[upload.id] = Array(held.prefix(Int(range.lowerBound))) + chunk
         }
     }
@@ -99,14 +103,17 @@ public final class InMemoryService: Backend {
     public func space() throws(RemoteError) -> FileSystemSpace {
         // 1 TiB: more than any test writes.
         FileSystemSpace(
-            blockSize: 4096, fragmentSize: 4096, blocks: 1 << 28, freeBlocks: 1 << 28, availableBlocks: 1 << 28, files: 1 << 20,
+            blockSize: 4096, fragmentSize: 4096, blocks: 1 << 28, freeBlocks: 1 << 28, availableBlocks: 1 << 28,
+            files: 1 << 20,
             freeFiles: 1 << 20, id: 0, kind: 0)
     }
 
     public func rename(_ path: RelativePath, to newPath: RelativePath, aside: UploadID) throws(RemoteError) {
         try store.withLock { store throws(RemoteError) in
             let moved = store.files.filter { $0.key.isWithin(path) }
-            if moved.isEmpty, !store.directories.contains(path), store.files[newPath] == nil, !store.directories.contains(newPath) {
+            if moved.isEmpty, !store.directories.contains(path), store.files[newPath] == nil,
+                !store.directories.contains(newPath)
+            {
                 throw .noSuchEntry
             }
             for (old, file) in moved {
@@ -117,7 +124,8 @@ public final class InMemoryService: Backend {
             }
             for old in store.directories where old.isWithin(path) {
                 store.directories.remove(old)
-                store.directories.insert(RelativePath(newPath.components + old.components.dropFirst(path.components.count)))
+                store.directories.insert(
+                    RelativePath(newPath.components + old.components.dropFirst(path.components.count)))
             }
         }
     }

@@ -13,7 +13,8 @@ internal import SystemPackage
 /// ```
 ///
 /// No call here deletes or overwrites anything: every `renameat2` is NOREPLACE or EXCHANGE, so whatever happens at the
-/// same time, what was under a name is under another one afterwards. A file carries the id of its upload in an extended attribute, so
+/// same time, what was under a name is under another one afterwards. A file carries the id of its upload in an
+/// extended attribute, so
 /// that after a crash `standing(of:)` knows it again; without attributes size and SHA-256 tell.
 public final class LocalStore: Backend {
     public let facts: BackendFacts
@@ -90,7 +91,9 @@ public final class LocalStore: Backend {
 
     public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         guard let name = upload.path.name else { throw .invalidArgument }
-        if let held = try file(name, at: upload.path), try perform({ () throws(Errno) in try holds(held.descriptor, upload) }) {
+        if let held = try file(name, at: upload.path),
+            try perform({ () throws(Errno) in try holds(held.descriptor, upload) })
+        {
             try perform { () throws(Errno) in try keepReplaced(upload) }
             return .committed(CommittedFile(remoteID: upload.path.description, size: upload.size))
         }
@@ -101,7 +104,9 @@ public final class LocalStore: Backend {
     /// True when a file is what an upload made, or has the same bytes.
     private func holds(_ file: borrowing OwnedDescriptor, _ upload: Upload) throws(Errno) -> Bool {
         if try file.status().size != upload.size { return false }
-        if let mark = try? file.attribute(LocalStore.uploadAttribute), mark == Array(upload.id.text.utf8) { return true }
+        if let mark = try? file.attribute(LocalStore.uploadAttribute), mark == Array(upload.id.text.utf8) {
+            return true
+        }
         return try digest(of: file) == upload.sha256
     }
 
@@ -139,8 +144,11 @@ public final class LocalStore: Backend {
         while position < range.upperBound {
             let wanted = Int(min(UInt64(buffer.count), range.upperBound - position))
             try unsafe buffer.withUnsafeMutableBufferPointer { space throws(RemoteError) in
-                let piece = unsafe UnsafeMutableRawBufferPointer(rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
-                if try unsafe content.read(into: piece, at: position) != wanted { throw RemoteError.local(.ioError, during: .spool) }
+                let piece = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
+                if try unsafe content.read(into: piece, at: position) != wanted {
+                    throw RemoteError.local(.ioError, during: .spool)
+                }
                 do throws(Errno) { try unsafe target.write(UnsafeRawBufferPointer(piece), at: position) } catch {
                     throw RemoteError.local(error, during: .store)
                 }
@@ -242,7 +250,8 @@ extension LocalStore {
         guard let session = path.components.first else { throw .invalidArgument }
         let isComplete = try perform { () throws(Errno) in
             guard let found = try status(of: session, in: root), found.isDirectory else { return false }
-            return try status(of: try reserved(LocalStore.manifestName), in: try root.open(session, [.directory, .pathOnly])) != nil
+            return try status(
+                of: try reserved(LocalStore.manifestName), in: try root.open(session, [.directory, .pathOnly])) != nil
         }
         if isComplete { throw .sessionClosed(.complete) }
     }
@@ -250,7 +259,9 @@ extension LocalStore {
     // MARK: - Directories
 
     /// Moves what is replaced to `.replaced/<path>/@<upload>`, never over anything.
-    func moveAside(_ name: Name, in directory: borrowing OwnedDescriptor, path: RelativePath, as id: UploadID) throws(Errno) {
+    func moveAside(_ name: Name, in directory: borrowing OwnedDescriptor, path: RelativePath, as id: UploadID)
+        throws(Errno)
+    {
         var place = try replaced.reopenDirectory()
         for component in path.components { place = try place.openOrMakeDirectory(component, mode: 0o700) }
         try directory.rename(name, to: try reserved("@" + id.text), in: place, .noReplace)
@@ -263,7 +274,9 @@ extension LocalStore {
         return current
     }
 
-    func existingDirectory(_ path: RelativePath) throws(Errno) -> OwnedDescriptor { try root.openBeneath(path, .directory) }
+    func existingDirectory(_ path: RelativePath) throws(Errno) -> OwnedDescriptor {
+        try root.openBeneath(path, .directory)
+    }
 
     func status(of name: Name, in directory: borrowing OwnedDescriptor) throws(Errno) -> FileStatus? {
         do throws(Errno) { return try directory.status(of: name) } catch {

@@ -111,7 +111,9 @@ final class TransferEngine: Sendable {
                     return .job(job)
                 }
                 // Somebody added an earlier timer than the one this thread sleeps for.
-                if let earliest = queue.later.map(\.time).min(), due.map({ earliest < $0 }) ?? true { return .timer(earliest) }
+                if let earliest = queue.later.map(\.time).min(), due.map({ earliest < $0 }) ?? true {
+                    return .timer(earliest)
+                }
                 return nil
             }
             switch turn {

@@ -1,7 +1,8 @@
 public import FXSystem
 public import SystemPackage
 
-/// What went wrong with a remote, as facts; `RemoteErrorTable.swift` makes errno, sentence and the decision to retry of it.
+/// What went wrong with a remote, as facts; `RemoteErrorTable.swift` makes errno, sentence and the decision to retry
+/// of it.
 public enum RemoteError: Error, Sendable, Equatable {
     /// A system call on the spool, the journal or a local store failed.
     case local(Errno, during: LocalStep)

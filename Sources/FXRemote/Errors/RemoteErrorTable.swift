@@ -34,20 +34,26 @@ extension RemoteError {
         case .notSupported: Row(errno: .notPermitted, message: "the remote cannot do this")
         case .sessionClosed(let state):
             Row(errno: .readOnlyFileSystem, message: "the session is \(state.rawValue); write into a new one")
-        case .draining: Row(errno: .readOnlyFileSystem, message: "fxmount is being unmounted; write after the next mount")
-        case .reservedName: Row(errno: .invalidArgument, message: "the remote needs this name for itself; choose another")
+        case .draining:
+            Row(errno: .readOnlyFileSystem, message: "fxmount is being unmounted; write after the next mount")
+        case .reservedName:
+            Row(errno: .invalidArgument, message: "the remote needs this name for itself; choose another")
         // EILSEQ and not EINVAL: the name is fine here, only the service cannot carry it.
         case .unrepresentableName:
             Row(errno: .illegalByteSequence, message: "the remote cannot carry this name; choose another")
         // mv(1) then copies, which is the right thing to do.
         case .acrossSessions: Row(errno: .improperLink, message: "a rename cannot leave its session; copy instead")
-        case .busy: Row(errno: .resourceBusy, message: "the file is being sent; try again when it is committed", isTemporary: true)
+        case .busy:
+            Row(
+                errno: .resourceBusy, message: "the file is being sent; try again when it is committed",
+                isTemporary: true)
         case .tooLarge(let limit): Row(errno: .fileTooLarge, message: "the remote takes files up to \(limit)")
         case .quotaExceeded: Row(errno: .diskQuotaExceeded, message: "the quota at the remote is used up")
         case .serviceFull: Row(errno: .noSpace, message: "the remote has no room left", isTemporary: true)
         case .incomplete(let paths): Row(errno: .resourceBusy, message: RemoteError.sentence(incomplete: paths))
         case .invalidArgument: Row(errno: .invalidArgument, message: "this value makes no sense here")
-        case .credentials: Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
+        case .credentials:
+            Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
         case .forbidden: Row(errno: .permissionDenied, message: "the remote does not allow it for this account")
         case .unreachable: Row(errno: .networkUnreachable, message: "the remote cannot be reached", isTemporary: true)
         case .timedOut: Row(errno: .timedOut, message: "the remote did not answer in time", isTemporary: true)

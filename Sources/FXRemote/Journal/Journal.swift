@@ -1,7 +1,8 @@
 internal import FXSystem
 internal import Synchronization
 
-/// The durable memory of a state directory, written by one thread that commits whatever has queued up in one transaction.
+/// The durable memory of a state directory, written by one thread that commits whatever has queued up in one
+/// transaction.
 ///
 /// A caller that needs durability passes a completion and gets it after the commit; everything else rides along. So
 /// files sealed at the same time share a sync, and making a draft costs none of its own.
@@ -25,14 +26,16 @@ final class Journal: Sendable {
     private let didCommit: @Sendable ([JournalChange]) -> Void
     private let thread = Mutex<WorkerThread?>(nil)
 
-    /// How long a change nobody waits for may wait for company. A crash loses at most this much of what was never promised.
+    /// How long a change nobody waits for may wait for company. A crash loses at most this much of what was never
+    /// promised.
     private static let patience: Duration = .milliseconds(20)
     /// A full disk does not get better by asking often.
     private static let patienceAfterFailure: Duration = .seconds(1)
     /// Bounds the memory of the queue and the length of one transaction; a caller past it waits.
     private static let capacity = 4096
 
-    /// - Parameter didCommit: runs on the journal thread after each transaction; recovery tests take their pictures there.
+    /// - Parameter didCommit: runs on the journal thread after each transaction; recovery tests take their pictures
+    ///   there.
     init(path: String, didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }) throws(RemoteError) {
         database = try JournalDatabase(path: path)
         self.didCommit = didCommit

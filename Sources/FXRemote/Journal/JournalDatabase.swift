@@ -72,25 +72,33 @@ struct JournalDatabase: Sendable {
             let statement = try database.cachedStatement(
                 sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
-                row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored, row.kind.rawValue,
+                row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored,
+                row.kind.rawValue,
                 Int64(row.mode), Int64(row.owner), row.modified.seconds, Int64(row.modified.nanoseconds),
                 row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
                 committed?.size.rawValue.stored, committed?.sha256.bytes.stored, committed?.remoteID,
-                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored, Int64(row.group),
+                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
+                Int64(row.group),
             ])
         case .dropEntry(let id):
-            try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [id.rawValue.stored])
+            try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [
+                id.rawValue.stored
+            ])
         case .putRevision(let row):
             let statement = try database.cachedStatement(
                 sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
-                row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text, row.size.rawValue.stored,
+                row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text,
+                row.size.rawValue.stored,
                 row.sha256?.bytes.stored, row.sealed?.seconds, row.sealed.map { Int64($0.nanoseconds) },
-                row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService, row.acknowledged.rawValue.stored,
+                row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService,
+                row.acknowledged.rawValue.stored,
                 Int64(row.attempts), row.error,
             ])
         case .dropRevision(let id):
-            try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [id.rawValue.stored])
+            try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [
+                id.rawValue.stored
+            ])
         }
     }
 

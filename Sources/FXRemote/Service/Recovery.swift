@@ -43,7 +43,8 @@ struct Recovery {
     }
 
     private func restore(
-        _ entry: EntryRow, _ rows: [RevisionRow], in tree: RemoteTree, _ changes: inout [JournalChange], _ known: inout Set<Name>
+        _ entry: EntryRow, _ rows: [RevisionRow], in tree: RemoteTree, _ changes: inout [JournalChange],
+        _ known: inout Set<Name>
     ) throws(RemoteError) {
         var kept: [Revision] = []
         for row in rows {
@@ -67,7 +68,11 @@ struct Recovery {
         let revisions = kept
         let isGone = revisions.isEmpty && entry.committed == nil
         tree.state.withLock { state in
-            if isGone { state.index.remove(entry.id) } else { state.index.update(entry.id) { $0.revisions = revisions } }
+            if isGone {
+                state.index.remove(entry.id)
+            } else {
+                state.index.update(entry.id) { $0.revisions = revisions }
+            }
             state.reclassify(entry.id)
         }
         if isGone { changes.append(.dropEntry(entry.id)) }
@@ -94,7 +99,9 @@ struct Recovery {
         }
     }
 
-    private func finishRenames(_ rows: [EntryRow], in tree: RemoteTree, _ changes: inout [JournalChange]) throws(RemoteError) {
+    private func finishRenames(_ rows: [EntryRow], in tree: RemoteTree, _ changes: inout [JournalChange])
+        throws(RemoteError)
+    {
         for row in rows {
             guard let old = row.movingFrom else { continue }
             try tree.backend.rename(old, to: tree.path(of: row.id), aside: services.spool.newUploadID())
@@ -122,7 +129,8 @@ extension RemoteTree {
             for row in rows {
                 var node = Node(
                     id: row.id, parent: row.parent, name: row.name, kind: row.kind, mode: row.mode, owner: row.owner,
-                    group: row.group, modified: row.modified, created: row.created, session: row.session, committed: row.committed)
+                    group: row.group, modified: row.modified, created: row.created, session: row.session,
+                    committed: row.committed)
                 node.movingFrom = row.movingFrom
                 state.index.insert(node)
             }

@@ -28,7 +28,8 @@ public struct RemoteConfiguration: Sendable {
     public static let standardConnections = 4
 
     public init(
-        name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote, retry: RetryPolicy = RetryPolicy(),
+        name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote,
+        retry: RetryPolicy = RetryPolicy(),
         operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
         looksTemporary: @escaping StagingRule = { _, _, _ in false }
     ) {

@@ -15,7 +15,8 @@ public struct TransferRecord: Sendable, Equatable {
 
     public var json: JSONValue {
         .object([
-            .init("path", .string(path.description)), .init("state", .string(state.rawValue)), .init("size", .bytes(size)),
+            .init("path", .string(path.description)), .init("state", .string(state.rawValue)),
+            .init("size", .bytes(size)),
             .init("acknowledged", .bytes(acknowledged)), .init("attempts", .integer(Int64(attempts))),
             .init("error", .text(error)), .init("sha256", .text(sha256)), .init("sealed", .time(sealed)),
             .init("committed_at", .time(committed)),
@@ -63,7 +64,8 @@ extension RemoteTree {
         return pending.map { path, standing in
             TransferRecord(
                 path: path, state: standing.phase, size: standing.size, acknowledged: standing.acknowledged,
-                attempts: standing.attempts, error: standing.errorText, sha256: standing.sha256?.text, sealed: standing.sealed)
+                attempts: standing.attempts, error: standing.errorText, sha256: standing.sha256?.text,
+                sealed: standing.sealed)
         }
     }
 
@@ -71,9 +73,12 @@ extension RemoteTree {
         state.withLock { state in
             state.recent.newestFirst.compactMap { id in
                 // A newer content on its way is listed as that.
-                guard let node = state.index[id], node.revisions.isEmpty, let committed = node.committed else { return nil }
+                guard let node = state.index[id], node.revisions.isEmpty, let committed = node.committed else {
+                    return nil
+                }
                 return TransferRecord(
-                    path: RelativePath([name] + state.index.path(of: id).components), state: .committed, size: committed.size,
+                    path: RelativePath([name] + state.index.path(of: id).components), state: .committed,
+                    size: committed.size,
                     acknowledged: committed.size, attempts: 0, sha256: committed.sha256.text, committed: committed.time)
             }
         }
@@ -119,9 +124,11 @@ extension RemoteTree {
             .init("name", .string(name.description)), .init("kind", .string(kind)),
             .init("maximum_file_size", facts.maximumFileSize.map { .bytes($0) } ?? .null),
             .init("maximum_name_length", .integer(Int64(facts.names.maximumLength))),
-            .init("completes_groups", .bool(facts.completesGroups)), .init("renames_committed", .bool(facts.renamesCommitted)),
+            .init("completes_groups", .bool(facts.completesGroups)),
+            .init("renames_committed", .bool(facts.renamesCommitted)),
             .init("reads_ranges", .bool(facts.readsRanges)), .init("size_needed_first", .bool(facts.needsSizeFirst)),
-            .init("chunk_size", .bytes(facts.preferredChunk)), .init("parallel_chunks", .integer(Int64(facts.parallelChunks))),
+            .init("chunk_size", .bytes(facts.preferredChunk)),
+            .init("parallel_chunks", .integer(Int64(facts.parallelChunks))),
         ])
     }
 }

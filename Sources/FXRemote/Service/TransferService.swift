@@ -11,11 +11,14 @@ public final class TransferService: Sendable {
     let services: TreeServices
     private let isStarted = Mutex(false)
 
-    /// Opens the journal and puts in order what the last run left: sealed files go on, unsealed ones move to `recovered/`.
+    /// Opens the journal and puts in order what the last run left: sealed files go on, unsealed ones move to
+    /// `recovered/`.
     /// - Parameter stateDirectory: absolute and existing.
-    /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never be used.
+    /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never
+    ///   be used.
     public convenience init(
-        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog = EventLog(), clock: WallClock = .system
+        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog = EventLog(),
+        clock: WallClock = .system
     ) throws(RemoteError) {
         try self.init(
             stateDirectory: stateDirectory, remotes: remotes, events: events, clock: clock,
@@ -102,7 +105,8 @@ public final class TransferService: Sendable {
 extension TransferService {
     /// Copies what did not reach its remote out of the spool: failed, queued and draft files at or below a path that
     /// starts with the remote's name. The spool keeps its bytes.
-    /// - Parameter destination: an absolute, existing directory; a file that exists there ends the export with `.exists`.
+    /// - Parameter destination: an absolute, existing directory; a file that exists there ends the export with
+    ///   `.exists`.
     /// - Returns: the exported paths, below the destination as they are on the mount.
     public func export(_ prefix: RelativePath, to destination: String) throws(RemoteError) -> [RelativePath] {
         var exported: [RelativePath] = []
@@ -122,7 +126,9 @@ extension TransferService {
         let content = try revision.content()
         do throws(Errno) {
             var directory = try OwnedDescriptor.open(absolute: destination, .directory)
-            for component in path.parent.components { directory = try directory.openOrMakeDirectory(component, mode: 0o755) }
+            for component in path.parent.components {
+                directory = try directory.openOrMakeDirectory(component, mode: 0o755)
+            }
             let target = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
             _ = try target.copyContent(from: content.descriptor)
             // The spool file may have reserved blocks past its end, never bytes.

@@ -1,6 +1,6 @@
 internal import FXSystem
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 
 /// The directory of unfinished content: one file per revision, named by random digits.
 ///
@@ -25,7 +25,8 @@ final class Spool: Sendable {
         prefix = String(generator.next() as UInt64, radix: 16)
     }
 
-    private static func directory(_ name: String, in parent: borrowing OwnedDescriptor) throws(Errno) -> OwnedDescriptor {
+    private static func directory(_ name: String, in parent: borrowing OwnedDescriptor) throws(Errno) -> OwnedDescriptor
+    {
         guard let name = try? Name(name) else { throw .invalidArgument }
         return try parent.openOrMakeDirectory(name, mode: 0o700)
     }
@@ -65,7 +66,8 @@ final class Spool: Sendable {
 
     /// The path a file was created under; nil when it does not tell.
     func recordedPath(of name: Name) -> RelativePath? {
-        guard let file = try? directory.open(name, .readOnly), let bytes = try? file.attribute(Spool.pathAttribute) else { return nil }
+        guard let file = try? directory.open(name, .readOnly), let bytes = try? file.attribute(Spool.pathAttribute)
+        else { return nil }
         return try? RelativePath(validating: bytes)
     }
 
@@ -73,7 +75,9 @@ final class Spool: Sendable {
     func recover(_ name: Name, as path: RelativePath) throws(RemoteError) -> RelativePath {
         do throws(Errno) {
             var place = try recovered.reopenDirectory()
-            for component in path.components.dropLast() { place = try place.openOrMakeDirectory(component, mode: 0o700) }
+            for component in path.components.dropLast() {
+                place = try place.openOrMakeDirectory(component, mode: 0o700)
+            }
             let wanted = path.name ?? name
             var attempt = wanted
             var number = 1
@@ -86,7 +90,10 @@ final class Spool: Sendable {
                     guard error == .fileExists, number < 10_000 else { throw error }
                     number += 1
                     let suffix = Array(".\(number)".utf8)
-                    guard let next = try? Name(validating: Array(wanted.bytes.prefix(Name.maximumLength - suffix.count)) + suffix) else { throw error }
+                    guard
+                        let next = try? Name(
+                            validating: Array(wanted.bytes.prefix(Name.maximumLength - suffix.count)) + suffix)
+                    else { throw error }
                     attempt = next
                 }
             }

@@ -1,5 +1,5 @@
-internal import Crypto
 internal import CLinux
+internal import Crypto
 internal import FXSystem
 internal import SystemPackage
 
@@ -33,7 +33,9 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
     }
 
     func cloneContent(to target: borrowing OwnedDescriptor) throws(RemoteError) -> ByteCount {
-        do throws(Errno) { return try target.copyContent(from: descriptor) } catch { throw .local(error, during: .spool) }
+        do throws(Errno) { return try target.copyContent(from: descriptor) } catch {
+            throw .local(error, during: .spool)
+        }
     }
 
     /// Reserves space for a range without changing the size, so that a later write of it cannot run out of it.
@@ -48,6 +50,16 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
         }
     }
 
+    /// Reserves space for a range and makes the file reach to its end; never makes it shorter.
+    func extend(_ range: Range<UInt64>, sizeBefore size: UInt64) throws(Errno) {
+        do throws(Errno) {
+            try descriptor.allocate(mode: 0, offset: range.lowerBound, length: range.upperBound - range.lowerBound)
+        } catch {
+            if error != .notSupportedOnSocket && error != .noFunction && error != .notSupported { throw error }
+            if range.upperBound > size { try descriptor.truncate(to: ByteCount(range.upperBound)) }
+        }
+    }
+
     /// Adds a range of the file to a hash, in pieces of constant size.
     func hash(_ range: Range<UInt64>, into hasher: inout SHA256) throws(Errno) {
         // 256 KiB stays in the second-level cache between the read and the hash.
@@ -58,7 +70,8 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
             let wanted = Int(min(UInt64(buffer.count), range.upperBound - position))
             var count = 0
             try unsafe buffer.withUnsafeMutableBufferPointer { space throws(Errno) in
-                let raw = unsafe UnsafeMutableRawBufferPointer(rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
+                let raw = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: unsafe UnsafeMutableRawBufferPointer(space)[..<wanted])
                 count = try unsafe descriptor.read(into: raw, at: position)
                 unsafe hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: raw[..<count]))
             }

@@ -15,7 +15,9 @@ struct RecentCommits: Sendable {
     var newestFirst: [EntryID] {
         var seen = Set<EntryID>()
         var found: [EntryID] = []
-        for id in entries.reversed() where found.count < RecentCommits.limit && seen.insert(id).inserted { found.append(id) }
+        for id in entries.reversed() where found.count < RecentCommits.limit && seen.insert(id).inserted {
+            found.append(id)
+        }
         return found
     }
 }

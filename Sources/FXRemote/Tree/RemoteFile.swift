@@ -111,13 +111,14 @@ public final class RemoteFile: Sendable {
         _ = try change { draft throws(RemoteError) in try draft.truncate(to: size) }
     }
 
-    /// Answers `fallocate` without mode bits: the range exists and has space afterwards.
-    public func allocate(offset: UInt64, length: UInt64) throws(RemoteError) {
+    /// Answers `fallocate`: the range has space afterwards.
+    /// - Parameter growing: the file reaches to the end of the range too; false is FALLOC_FL_KEEP_SIZE.
+    public func allocate(offset: UInt64, length: UInt64, growing: Bool) throws(RemoteError) {
         try checkFailure()
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
         if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
-        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: true) }
+        _ = try change { draft throws(RemoteError) in try draft.allocate(offset..<end, growing: growing) }
     }
 
     /// Runs one change on the draft, on a new one when the last was sealed in between.
@@ -152,12 +153,15 @@ public final class RemoteFile: Sendable {
         caller: Caller, _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
     ) -> WaitToken {
         let token = tree.waits.begin(completion)
-        let (hasWritten, failure) = state.withLock { ($0.hasWritten, $0.failure ?? $0.missing?.error) }
+        let (hasWritten, failure, written) = state.withLock {
+            ($0.hasWritten, $0.failure ?? $0.missing?.error, $0.draft)
+        }
         if let failure {
             tree.waits.finish(token, .failure(failure))
             return token
         }
-        let closing = SealRule.Closing.flush(isOpener: hasWritten && CallingProcess(of: caller) == opener, hasWritten: hasWritten)
+        let closing = SealRule.Closing.flush(
+            isOpener: hasWritten && CallingProcess(of: caller) == opener, hasWritten: hasWritten)
         let isTemporary = tree.state.withLock { $0.index[entry]?.isTemporary ?? true }
         if SealRule.verdict(on: closing, looksTemporary: isTemporary) == .keepDraft {
             tree.waits.finish(token, .success(()))
@@ -169,10 +173,12 @@ public final class RemoteFile: Sendable {
             case .failure(let error):
                 remember(error)
                 tree.waits.finish(token, .failure(error))
-            case .success(nil):
-                tree.waits.finish(token, .success(()))
-            case .success(let revision?):
-                tree.finish(token, afterCommitOf: revision) { [self] error in remember(error) }
+            case .success(let revision):
+                // Sealed by another writer: what this one wrote is in that content, and arrives or fails with it.
+                guard let holder = revision ?? written, !holder.isDiscarded else {
+                    return tree.waits.finish(token, .success(()))
+                }
+                tree.finish(token, afterCommitOf: holder) { [self] error in remember(error) }
             }
         }
         return token
@@ -202,9 +208,10 @@ public final class RemoteFile: Sendable {
 
     /// Answers `release`, the last close of this handle; seals what no other writer has open.
     public func release() {
-        let isFirst = state.withLock { state in
+        let (isFirst, _) = state.withLock { state in
             defer { state.isReleased = true }
-            return !state.isReleased
+            // The blocks of a file that was removed while open are free from here on.
+            return (!state.isReleased, (state.draft.take(), state.reader.take()))
         }
         if !isFirst || !writes { return }
         tree.state.withLock { $0.index.update(entry) { $0.writers -= 1 } }

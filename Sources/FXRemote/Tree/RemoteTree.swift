@@ -30,7 +30,8 @@ public final class RemoteTree: Sendable {
         self.services = services
         let now = services.clock.now()
         let root = Node(
-            id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, group: 0, modified: now, created: now)
+            id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, group: 0,
+            modified: now, created: now)
         state = Monitor(TreeState(index: TreeIndex(root: root)))
     }
 
@@ -43,7 +44,8 @@ public final class RemoteTree: Sendable {
     private static func emptyRoot(named name: Name) -> RemoteEntry {
         let epoch = Timestamp(seconds: 0)
         return RemoteEntry(
-            id: .root, parent: .root, name: name, kind: .root, size: .zero, mode: 0o755, owner: 0, group: 0, modified: epoch, created: epoch,
+            id: .root, parent: .root, name: name, kind: .root, size: .zero, mode: 0o755, owner: 0, group: 0,
+            modified: epoch, created: epoch,
             isCommitted: true, takesChanges: true, subdirectories: 0)
     }
 
@@ -88,7 +90,9 @@ public final class RemoteTree: Sendable {
     // MARK: - Directories
 
     /// Answers `mkdir`; directly below the root it opens a session.
-    public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError) -> RemoteEntry {
+    public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError)
+        -> RemoteEntry
+    {
         let path = try state.withLock { state throws(RemoteError) in
             let depth = try state.checkChange(in: parent)
             try backend.facts.names.check(name, depth: depth)
@@ -105,7 +109,8 @@ public final class RemoteTree: Sendable {
             let isSession = parent == .root
             let node = Node(
                 id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,
-                owner: caller.uid, group: state.group(for: caller, in: parent), modified: now, created: now, session: isSession ? .open : nil)
+                owner: caller.uid, group: state.group(for: caller, in: parent), modified: now, created: now,
+                session: isSession ? .open : nil)
             state.index.insert(node)
             state.index.update(parent) { $0.modified = now }
             services.journal.enqueue([.put(node.row(remote: self.name))])

@@ -5,7 +5,8 @@ internal import SystemPackage
 /// One content of a file, from its first byte in the spool to the remote.
 ///
 /// Lock order: `monitor` comes after the tree's lock and before nothing; no system call runs under it. Writers count
-/// themselves in and out, and a seal waits until none is inside, so the bytes that are hashed are the bytes that are sent.
+/// themselves in and out, and a seal waits until none is inside, so the bytes that are hashed are the bytes that are
+/// sent.
 final class Revision: Sendable {
     let id: RevisionID
     let upload: UploadID
@@ -25,6 +26,8 @@ final class Revision: Sendable {
         /// Blocks below this, from `reservedFrom` on, belong to the file already.
         var reserved: Range<UInt64> = 0..<0
         var window: UInt64 = 0
+        /// Somebody reserved space, perhaps past the end.
+        var hasTail = false
         var digest = SequentialDigest()
         var sha256: SHA256Digest?
         var sealed: Timestamp?
@@ -37,7 +40,8 @@ final class Revision: Sendable {
         var isDiscarded = false
     }
 
-    /// The first sequential window; doubled up to `largestWindow`, so a small file reserves what it needs and a large one calls seldom.
+    /// The first sequential window; doubled up to `largestWindow`, so a small file reserves what it needs and a large
+    /// one calls seldom.
     private static let smallestWindow: UInt64 = 1 << 20
     /// 64 MiB: at 2 GB/s thirty calls a second, and the most a disk near its end gives up too early.
     private static let largestWindow: UInt64 = 64 << 20
@@ -154,13 +158,14 @@ final class Revision: Sendable {
             do throws(Errno) {
                 try reserve(offset..<end, of: file, sizeBefore: before)
                 do throws(Errno) { try unsafe file.descriptor.write(buffer, at: offset) } catch {
-                    // Nothing torn: what lies past the old end goes, what lies before it was reserved and cannot run out of space.
-                    if offset >= before { try? file.descriptor.truncate(to: ByteCount(before)) }
+                    // What lies past the old end goes; what lies before it may be torn, and whoever wrote it is told.
+                    if end > before { cut(file, to: before) }
                     throw error
                 }
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
-            leave { _ in }
+            // Some of it may have been written: a hash of what was there before is worth nothing.
+            leave { $0.digest.noteWrite(at: offset, count: 0) }
             throw error
         }
         leave { state in
@@ -170,20 +175,38 @@ final class Revision: Sendable {
         return true
     }
 
+    /// Takes off what a failed write of the calling thread left past the end, unless others write at the same time:
+    /// it could be theirs.
+    private func cut(_ file: SpoolFile, to size: UInt64) {
+        let wasSealing: Bool? = monitor.withLock { state in
+            if state.inside > 1 || state.size != size { return nil }
+            // Keeps others out; who waits to seal waits for this thread anyway.
+            defer { state.isSealing = true }
+            return state.isSealing
+        }
+        guard let wasSealing else { return }
+        try? file.descriptor.truncate(to: ByteCount(size))
+        monitor.withLock { state in
+            state.isSealing = wasSealing
+            state.reserved = 0..<0
+        }
+    }
+
     /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns false when sealed.
     func allocate(_ range: Range<UInt64>, growing: Bool) throws(RemoteError) -> Bool {
         guard let before = enter() else { return false }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
-                try file.reserve(range)
-                if growing, range.upperBound > before { try file.descriptor.truncate(to: ByteCount(range.upperBound)) }
+                if growing { try file.extend(range, sizeBefore: before) } else { try file.reserve(range) }
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
             leave { _ in }
             throw error
         }
-        leave { if growing { $0.size = max($0.size, range.upperBound) } }
+        leave { state in
+            if growing { state.size = max(state.size, range.upperBound) } else { state.hasTail = true }
+        }
         return true
     }
 
@@ -193,7 +216,9 @@ final class Revision: Sendable {
         if enter() == nil { return false }
         do throws(RemoteError) {
             let file = try content()
-            do throws(Errno) { try file.descriptor.truncate(to: size) } catch { throw RemoteError.local(error, during: .spool) }
+            do throws(Errno) { try file.descriptor.truncate(to: size) } catch {
+                throw RemoteError.local(error, during: .spool)
+            }
         } catch {
             leave { _ in }
             throw error
@@ -226,7 +251,9 @@ final class Revision: Sendable {
 
     private func reserve(_ range: Range<UInt64>, of file: SpoolFile, sizeBefore: UInt64) throws(Errno) {
         let plan: Range<UInt64>? = monitor.withLock { state in
-            if state.reserved.lowerBound <= range.lowerBound, range.upperBound <= state.reserved.upperBound { return nil }
+            if state.reserved.lowerBound <= range.lowerBound, range.upperBound <= state.reserved.upperBound {
+                return nil
+            }
             // Only a file that grows at its end gets a window.
             let isSequential = range.lowerBound == state.reserved.upperBound || range.lowerBound == sizeBefore
             if !isSequential || range.upperBound < Revision.smallestWindow { return range }
@@ -243,8 +270,10 @@ final class Revision: Sendable {
         }
         let result = granted
         monitor.withLock { state in
-            let continues = result.lowerBound <= state.reserved.upperBound && result.lowerBound >= state.reserved.lowerBound
-            state.reserved = continues
+            let continues =
+                result.lowerBound <= state.reserved.upperBound && result.lowerBound >= state.reserved.lowerBound
+            state.reserved =
+                continues
                 ? state.reserved.lowerBound..<max(state.reserved.upperBound, result.upperBound) : result
         }
     }
@@ -291,17 +320,18 @@ final class Revision: Sendable {
     /// still `draft` and closed to writers until `finishSeal` or `abandonSeal`.
     /// - Returns: false when it was sealed already.
     func prepareSeal() throws(RemoteError) -> Bool {
-        let started = monitor.wait { (state: inout State) -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)?? in
-            if state.isSealing { return nil }
-            if state.phase != .draft || state.isDiscarded { return .some(nil) }
-            state.isSealing = true
-            return .some((SHA256(), 0, 0, false))
-        } ?? nil
+        let started =
+            monitor.wait { (state: inout State) -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)?? in
+                if state.isSealing { return nil }
+                if state.phase != .draft || state.isDiscarded { return .some(nil) }
+                state.isSealing = true
+                return .some((SHA256(), 0, 0, false))
+            } ?? nil
         if started == nil { return false }
         let plan = monitor.wait { state -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)? in
             if state.inside > 0 || state.digest.claimed > 0 { return nil }
             let progress = state.digest.progress
-            return (progress.hasher, progress.position, state.size, state.reserved.upperBound > state.size)
+            return (progress.hasher, progress.position, state.size, state.hasTail || state.reserved.upperBound > state.size)
         }
         guard let plan else { return false }
         do throws(RemoteError) {

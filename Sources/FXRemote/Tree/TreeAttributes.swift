@@ -29,9 +29,12 @@ extension RemoteTree {
         }
     }
 
-    /// Why the session cannot be completed: files the remote refused, at any time; after a refused completion drafts too.
+    /// Why the session cannot be completed: files the remote refused, at any time; after a refused completion drafts
+    /// too.
     private func obstacleText(of session: Node) -> String? {
-        let (obstacles, hasFailed) = state.withLock { ($0.obstacles(in: session.id), $0.failure(below: session.id) != nil) }
+        let (obstacles, hasFailed) = state.withLock {
+            ($0.obstacles(in: session.id), $0.failure(below: session.id) != nil)
+        }
         switch session.refusal {
         case .incomplete, nil:
             let isKnown = hasFailed || session.refusal != nil

@@ -3,11 +3,30 @@ internal import SystemPackage
 
 /// Making, changing and sealing the content of files.
 extension RemoteTree {
-    /// Answers `create`: a new file, or the one that is there unless `exclusive`.
-    /// - Throws: `.needsSession` at the root, `.exists`, what the service's names forbid, ENOSPC of the spool.
+    /// Answers `create`: a new file, or the one that is there, opened as `flags` say, O_TRUNC included.
+    ///
+    /// A new file counts as open for writing whatever the access mode is: its last close seals it.
+    /// - Throws: `.needsSession` at the root, `.exists` with O_EXCL, what the service's names forbid, ENOSPC of the
+    ///   spool.
     public func create(
-        _ name: Name, in parent: EntryID, mode: UInt32, exclusive: Bool, caller: Caller
+        _ name: Name, in parent: EntryID, mode: UInt32, flags: OpenFlags, caller: Caller
     ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        while true {
+            do throws(RemoteError) {
+                return try createOnce(name, in: parent, mode: mode, flags: flags, caller: caller)
+            } catch {
+                // What was there was removed, or somebody was faster: the other way now.
+                if error == .noSuchEntry, state.withLock({ $0.index[parent] != nil }) { continue }
+                if error == .exists, !flags.contains(.exclusive) { continue }
+                throw error
+            }
+        }
+    }
+
+    private func createOnce(
+        _ name: Name, in parent: EntryID, mode: UInt32, flags: OpenFlags, caller: Caller
+    ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        let exclusive = flags.contains(.exclusive)
         let (path, existing) = try state.withLock { state throws(RemoteError) in
             let depth = try state.checkChange(in: parent)
             if parent == .root { throw .needsSession }
@@ -16,13 +35,16 @@ extension RemoteTree {
         }
         if let existing {
             if exclusive { throw .exists }
-            return (try entry(existing), try open(existing, flags: .readWrite, caller: caller))
+            let file = try open(existing, flags: flags, caller: caller)
+            // Asked for after O_TRUNC took its effect.
+            return (try entry(existing), file)
         }
         services.journal.waitForRoom()
         let upload = services.spool.newUploadID()
         let file = try services.spool.create(upload, path: RelativePath([self.name] + path.components))
         let revision = Revision(
-            id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid, size: .zero)
+            id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid,
+            size: .zero)
         let id = services.newEntryID()
         let now = services.clock.now()
         let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
@@ -45,21 +67,18 @@ extension RemoteTree {
             }
         } catch {
             try? services.spool.remove(file.name, because: .droppedDraft)
-            if error == .exists, !exclusive {
-                let found = try lookup(name, in: parent)
-                return (found, try open(found.id, flags: .readWrite, caller: caller))
-            }
             throw error
         }
         return (try entry(id), RemoteFile(tree: self, entry: id, opener: caller, writes: true))
     }
 
-    /// Answers `open`; with O_TRUNC a new, empty draft is begun.
+    /// Answers `open`; with O_TRUNC a new, empty draft is begun, also for who only reads (open(2) on Linux).
     public func open(_ id: EntryID, flags: OpenFlags, caller: Caller) throws(RemoteError) -> RemoteFile {
+        let changes = flags.writes || flags.contains(.truncate)
         try state.withLock { state throws(RemoteError) in
             guard let node = state.index[id] else { throw .noSuchEntry }
             if node.kind != .file { throw .isDirectory }
-            if flags.writes {
+            if changes {
                 _ = try state.checkChange(of: id)
                 state.index.update(id) { node in
                     node.writers += 1
@@ -67,8 +86,8 @@ extension RemoteTree {
                 }
             }
         }
-        let file = RemoteFile(tree: self, entry: id, opener: caller, writes: flags.writes)
-        if flags.writes, flags.contains(.truncate) {
+        let file = RemoteFile(tree: self, entry: id, opener: caller, writes: changes)
+        if flags.contains(.truncate) {
             do throws(RemoteError) { try empty(id, owner: caller.uid) } catch {
                 file.release()
                 throw error
@@ -121,7 +140,8 @@ extension RemoteTree {
         case nil: throw .interrupted
         case .make(let path, let newest, let committed):
             do throws(RemoteError) {
-                return try makeDraft(of: id, path: path, from: keepingContent ? (newest, committed) : (nil, nil), owner: owner)
+                return try makeDraft(
+                    of: id, path: path, from: keepingContent ? (newest, committed) : (nil, nil), owner: owner)
             } catch {
                 state.withLock { $0.index.update(id) { $0.isDrafting = false } }
                 throw error
@@ -146,7 +166,8 @@ extension RemoteTree {
                 size = try backend.open(path).copy(to: file.descriptor)
             }
             let draft = Revision(
-                id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner, size: size)
+                id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner,
+                size: size)
             try state.withLock { state throws(RemoteError) in
                 let node = try state.checkChange(of: id)
                 state.index.update(id) { node in
@@ -165,21 +186,25 @@ extension RemoteTree {
     // MARK: - Sealing
 
     /// Seals the draft of a file, if it has one, and hands it to the engine.
-    /// - Parameter sealed: called when the journal has it (the revision), when there was nothing to seal (nil), or with the error.
+    /// - Parameter sealed: called when the journal has it (the revision, also when somebody else sealed it meanwhile),
+    ///   when there was nothing to seal (nil), or with the error.
     func seal(_ id: EntryID, _ sealed: @escaping @Sendable (Result<Revision?, RemoteError>) -> Void) {
-        // Counted as under way from here on, so that whoever waits for the session waits for this.
-        let (draft, damage) = state.withLock { state -> (Revision?, RemoteError?) in
-            guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
-            if let damage = node.damage { return (nil, damage) }
-            state.setSealing(id, true)
-            return (draft, nil)
-        }
+        // Counted as under way from here on, so that whoever waits for the session waits for this. A rename comes to its
+        // end first: it may give the content to another entry.
+        let (draft, damage) =
+            state.wait { state -> (Revision?, RemoteError?)? in
+                guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
+                if node.isHeld { return nil }
+                if let damage = node.damage { return (nil, damage) }
+                state.setSealing(id, true)
+                return (draft, nil)
+            } ?? (nil, nil)
         if let damage { return sealed(.failure(damage)) }
         guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
             if try !draft.prepareSeal() {
                 endSealing(id)
-                return sealed(.success(nil))
+                return sealed(.success(draft.isDiscarded ? nil : draft))
             }
         } catch {
             endSealing(id)
@@ -188,9 +213,12 @@ extension RemoteTree {
         let now = services.clock.now()
         let isKept: Bool? = state.withLock { state in
             if state.isStopped { return nil }
-            guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else { return false }
+            guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else {
+                return false
+            }
             services.journal.enqueue([
-                .put(node.row(remote: name)), .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
+                .put(node.row(remote: name)),
+                .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
             ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
             return true
         }

@@ -30,7 +30,8 @@ struct Node: Sendable {
     var isHeld = false
     /// Somebody makes a draft of it; others wait for that one.
     var isDrafting = false
-    /// A write to its draft failed: it is not what its writer meant it to be, and is not sealed until somebody opens it for
+    /// A write to its draft failed: it is not what its writer meant it to be, and is not sealed until somebody opens
+    /// it for
     /// writing again.
     var damage: RemoteError?
     var subdirectories: UInt32 = 0

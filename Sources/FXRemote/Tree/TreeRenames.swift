@@ -54,7 +54,9 @@ extension RemoteTree {
         let deadline = ContinuousDeadline.after(configuration.operationTimeout)
         let outcome = state.wait(until: deadline) { state -> Result<Plan?, RemoteError>? in
             do throws(RemoteError) {
-                guard let plan = try check(state, name, parent, newName, newParent, mode, caller) else { return .success(nil) }
+                guard let plan = try check(state, name, parent, newName, newParent, mode, caller) else {
+                    return .success(nil)
+                }
                 // What the service may have heard of under the old name must be settled first.
                 let touched = state.index.files(below: plan.source.id) + [plan.target].compactMap { $0 }
                 if !touched.allSatisfy(\.isSettled) { return nil }
@@ -92,7 +94,9 @@ extension RemoteTree {
         return plan
     }
 
-    private func check(_ target: Node, replacedBy source: Node, _ mode: RenameMode, _ caller: Caller) throws(RemoteError) {
+    private func check(_ target: Node, replacedBy source: Node, _ mode: RenameMode, _ caller: Caller)
+        throws(RemoteError)
+    {
         if mode == .noReplace { throw .exists }
         if target.kind != .file { throw source.kind == .file ? .isDirectory : .directoryNotEmpty }
         if source.kind != .file { throw .notDirectory }
@@ -176,7 +180,9 @@ extension RemoteTree {
     /// A draft nobody writes any more becomes final with its final name.
     private func sealRenamed(_ id: EntryID, _ token: WaitToken) {
         let verdict = state.withLock { state -> SealRule.Verdict in
-            guard let node = state.index[id], node.kind == .file, node.writers == 0, node.draft != nil else { return .keepDraft }
+            guard let node = state.index[id], node.kind == .file, node.writers == 0, node.draft != nil else {
+                return .keepDraft
+            }
             return SealRule.verdict(on: .renamedToFinalName, looksTemporary: node.isTemporary)
         }
         if verdict == .keepDraft { return waits.finish(token, .success(())) }

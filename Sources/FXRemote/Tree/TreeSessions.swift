@@ -4,7 +4,8 @@ internal import FXSystem
 extension RemoteTree {
     /// Answers `setfattr -n user.fxmount.state`: `complete` or `aborted` on a session, `retry` on any entry.
     public func setAttribute(
-        _ attribute: String, to value: String, of id: EntryID, completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
+        _ attribute: String, to value: String, of id: EntryID,
+        completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
     ) -> WaitToken {
         let token = waits.begin(completion)
         do throws(RemoteError) {
@@ -84,7 +85,9 @@ extension RemoteTree {
                 return state.index[id]?.row(remote: name)
             }
             if let completed { try services.journal.commit([.put(completed)]) }
-            record("session_complete", RelativePath([manifest.session]), [.init("files", .integer(Int64(manifest.files.count)))])
+            record(
+                "session_complete", RelativePath([manifest.session]),
+                [.init("files", .integer(Int64(manifest.files.count)))])
             finishCompletion(of: id, .success(()))
         } catch {
             let isComplete = state.withLock { state in
@@ -97,7 +100,9 @@ extension RemoteTree {
                 journalEntry(id, state)
                 return false
             }
-            record(isComplete ? "journal_failed" : "session_not_completed", path(of: id), [.init("error", .string(error.message))])
+            record(
+                isComplete ? "journal_failed" : "session_not_completed", path(of: id),
+                [.init("error", .string(error.message))])
             finishCompletion(of: id, .failure(error))
         }
     }
@@ -131,7 +136,9 @@ extension RemoteTree {
 extension TreeState {
     /// What stands in the way of completing a session: drafts and files the remote refused.
     func obstacles(in session: EntryID) -> [RelativePath] {
-        index.files(below: session).filter { $0.draft != nil && !$0.isSealing || $0.failed != nil }.map { index.path(of: $0.id) }
+        index.files(below: session).filter { $0.draft != nil && !$0.isSealing || $0.failed != nil }.map {
+            index.path(of: $0.id)
+        }
     }
 
     func manifest(of session: Node) -> SessionManifest {

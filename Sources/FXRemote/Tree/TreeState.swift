@@ -24,10 +24,13 @@ struct TreeState: Sendable {
     func entry(_ id: EntryID) -> RemoteEntry? {
         guard let node = index[id] else { return nil }
         let kind: RemoteEntry.Kind =
-            id == .root ? .root : node.session.map { .session($0) } ?? (node.kind == .file ? .file(node.fileState) : .directory)
+            id == .root
+            ? .root : node.session.map { .session($0) } ?? (node.kind == .file ? .file(node.fileState) : .directory)
         return RemoteEntry(
-            id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode, owner: node.owner,
-            group: node.group, modified: node.modified, created: node.created, isCommitted: node.committed != nil, takesChanges: takesChanges(id),
+            id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode,
+            owner: node.owner,
+            group: node.group, modified: node.modified, created: node.created, isCommitted: node.committed != nil,
+            takesChanges: takesChanges(id),
             subdirectories: node.subdirectories)
     }
 
@@ -92,7 +95,11 @@ struct TreeState: Sendable {
     mutating func reclassify(_ id: EntryID) {
         let phases = index[id]?.revisions.map(\.phase) ?? []
         let isSealing = index[id]?.isSealing ?? false
-        if isSealing || phases.contains(.queued) || phases.contains(.uploading) { active.insert(id) } else { active.remove(id) }
+        if isSealing || phases.contains(.queued) || phases.contains(.uploading) {
+            active.insert(id)
+        } else {
+            active.remove(id)
+        }
         if phases.contains(.failed) { failed.insert(id) } else { failed.remove(id) }
     }
 }
@@ -108,7 +115,8 @@ final class TreeServices: Sendable {
     private let lastRevision: Atomic<UInt64>
 
     init(
-        spool: Spool, journal: Journal, digests: DigestWorker, events: EventLog, clock: WallClock, contents: JournalContents
+        spool: Spool, journal: Journal, digests: DigestWorker, events: EventLog, clock: WallClock,
+        contents: JournalContents
     ) {
         self.spool = spool
         self.journal = journal

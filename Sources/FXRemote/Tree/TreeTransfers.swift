@@ -1,4 +1,5 @@
 internal import FXSystem
+internal import SystemPackage
 
 /// What the engine asks and tells, and what calls that wait hear of it.
 extension RemoteTree {
@@ -8,7 +9,9 @@ extension RemoteTree {
     /// - Returns: nil when there is nothing to send, or a rename has the file: then the rename submits it again.
     func beginSending(_ id: EntryID) -> (Revision, Upload)? {
         state.withLock { state in
-            guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else { return nil }
+            guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else {
+                return nil
+            }
             let standing = revision.standing
             guard standing.phase == .queued, let digest = standing.sha256 else { return nil }
             state.index.update(id) { $0.isSending = true }
@@ -16,7 +19,8 @@ extension RemoteTree {
             return (
                 revision,
                 Upload(
-                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest, modified: node.modified)
+                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest,
+                    modified: node.modified)
             )
         }
     }
@@ -43,7 +47,8 @@ extension RemoteTree {
     /// The service has it: journal, then the spool file goes, then whoever waits is told.
     func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, committed file: CommittedFile) {
         let now = services.clock.now()
-        let row = CommittedRow(upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
+        let row = CommittedRow(
+            upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
         let (woken, modified, superseded) = state.withLock { state in
             var superseded: [Revision] = []
             state.index.update(id) { node in
@@ -76,7 +81,8 @@ extension RemoteTree {
         // Handles may keep the revision; its blocks are to be free again.
         revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }
-        record("committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
+        record(
+            "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
         // It was touched while it was under way.
         if modified != upload.modified, backend.facts.keepsModificationTimes {
             do throws(RemoteError) { try backend.setModified(upload.path, modified) } catch {
@@ -108,7 +114,9 @@ extension RemoteTree {
             return state.takeSettledWaits(of: revision.id, below: id, error: error)
         }
         revision.releaseContent()
-        record("failed", upload.path, [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
+        record(
+            "failed", upload.path,
+            [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
         answer(woken)
         submitNext(id)
     }
@@ -136,18 +144,34 @@ extension RemoteTree {
 
     // MARK: - The caller's side
 
-    /// Finishes a call when a sealed revision is where its remote's commit mode wants it.
-    func finish(_ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void) {
-        if configuration.commit == .journal { return waits.finish(token, .success(())) }
-        // The engine has not got it yet (seals are handed over after this), so nothing can be missed.
+    /// Finishes a call when a sealed revision is where its remote's commit mode wants it: at once when it is there, or
+    /// was refused, already.
+    func finish(
+        _ token: WaitToken, afterCommitOf revision: Revision, _ remember: @escaping @Sendable (RemoteError) -> Void
+    ) {
         let inner = waits.begin { [waits] result in
             if case .failure(let error) = result { remember(error) }
             waits.finish(token, result)
         }
-        state.withLock { $0.revisionWaits[revision.id, default: []].append(inner) }
+        // Looked at and registered under one lock: the engine may end an upload at any time before.
+        let immediate: Result<Void, RemoteError>? = state.withLock { state in
+            let standing = revision.standing
+            switch standing.phase {
+            case .committed: return .success(())
+            case .failed, .expired: return .failure(standing.error ?? .local(.ioError, during: .store))
+            case .draft, .queued, .uploading: break
+            }
+            if configuration.commit == .journal { return .success(()) }
+            // It is sealed and goes on at the next start; nothing here will end it.
+            if state.isStopped { return .failure(.interrupted) }
+            state.revisionWaits[revision.id, default: []].append(inner)
+            return nil
+        }
+        if let immediate { waits.finish(inner, immediate) }
     }
 
-    /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was refused.
+    /// Completes when every sealed file at or below an entry is on the remote; fails with the first error when one was
+    /// refused.
     ///
     /// Drafts do not count: nobody promised them. At once when there is nothing to wait for.
     public func waitUntilCommitted(
@@ -156,6 +180,7 @@ extension RemoteTree {
         let token = waits.begin(completion)
         let immediate: Result<Void, RemoteError>? = state.withLock { state in
             if state.hasActive(below: id) {
+                if state.isStopped { return .failure(.interrupted) }
                 state.belowWaits.append((id, token))
                 return nil
             }

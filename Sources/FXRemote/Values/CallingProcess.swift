@@ -6,7 +6,8 @@ struct CallingProcess: Hashable, Sendable {
     /// The thread group id.
     var number: Int32
 
-    /// Finds the process of a thread in `/proc/<tid>/status` (proc_pid_status(5)); a thread that cannot be looked at stands for itself.
+    /// Finds the process of a thread in `/proc/<tid>/status` (proc_pid_status(5)); a thread that cannot be looked at
+    /// stands for itself.
     init(of caller: Caller) {
         number = CallingProcess.group(of: caller.thread) ?? caller.thread
     }

@@ -21,7 +21,8 @@ public enum AttributeMode: Int32, Sendable {
     case set = 0, create = 1, replace = 2
 }
 
-/// These work on path-only descriptors: they go through `/proc/self/fd`, which follows to the open inode and nowhere else.
+/// These work on path-only descriptors: they go through `/proc/self/fd`, which follows to the open inode and nowhere
+/// else.
 extension OwnedDescriptor {
     public borrowing func setPermissions(_ mode: UInt32) throws(Errno) {
         let path = procPath
@@ -62,7 +63,9 @@ extension OwnedDescriptor {
         _ = try retryingOnInterrupt {
             unsafe path.withCString { path in
                 unsafe name.withCString { name in
-                    unsafe value.withUnsafeBytes { unsafe fx_setxattr(path, name, $0.baseAddress, $0.count, mode.rawValue) }
+                    unsafe value.withUnsafeBytes {
+                        unsafe fx_setxattr(path, name, $0.baseAddress, $0.count, mode.rawValue)
+                    }
                 }
             }
         }
@@ -85,7 +88,8 @@ extension OwnedDescriptor {
         }
     }
 
-    /// The value of an extended attribute of `name` in this directory, in one call and without following a link at `name`.
+    /// The value of an extended attribute of `name` in this directory, in one call and without following a link at
+    /// `name`.
     public borrowing func attribute(_ attribute: UnsafePointer<CChar>, of name: Name) throws(Errno) -> [UInt8] {
         let path = Array(procPath.utf8) + [UInt8(ascii: "/")] + name.bytes + [0]
         return try unsafe readGrowing { buffer in

@@ -3,14 +3,16 @@ internal import Glibc
 public import SystemPackage
 
 extension OwnedDescriptor {
-    /// Fills `buffer` from `offset` as far as the file goes; returns the number of bytes, short only at the end of the file.
+    /// Fills `buffer` from `offset` as far as the file goes; returns the number of bytes, short only at the end of the
+    /// file.
     public borrowing func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) -> Int {
         let number = rawValue
         var done = 0
         while done < buffer.count {
             let count = try retryingOnInterrupt {
                 unsafe pread(
-                    number, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done, off_t(clamping: offset) + done)
+                    number, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done,
+                    off_t(clamping: offset) + done)
             }
             if count == 0 { break }
             done += count
@@ -36,7 +38,8 @@ extension OwnedDescriptor {
         while done < buffer.count {
             done += try retryingOnInterrupt {
                 unsafe pwrite(
-                    number, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done, off_t(clamping: offset) + done)
+                    number, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done,
+                    off_t(clamping: offset) + done)
             }
         }
     }

@@ -8,7 +8,10 @@ extension OwnedDescriptor {
     /// FICLONE where the file system shares blocks; else `copy_file_range`, else read and write, hole by hole, so that
     /// a sparse file stays sparse. Not durable until synced. Data only: no times, owners or attributes.
     /// - Throws: what the copy met: ENOSPC, EIO, EDQUOT. The target may then hold a part.
-    public borrowing func copyContent(from source: borrowing OwnedDescriptor) throws(Errno) -> ByteCount {
+    ///   EINTR when `isGivenUp`, which is asked after every 64 MiB, says so.
+    public borrowing func copyContent(
+        from source: borrowing OwnedDescriptor, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) -> ByteCount {
         do throws(Errno) {
             try clone(from: source)
             return try source.status().size
@@ -19,16 +22,18 @@ extension OwnedDescriptor {
             }
         }
         let size = try source.status().size
-        try copyExtents(from: source, size: size.rawValue)
+        try copyExtents(from: source, size: size.rawValue, isGivenUp)
         try truncate(to: size)
         return size
     }
 
-    private borrowing func copyExtents(from source: borrowing OwnedDescriptor, size: UInt64) throws(Errno) {
+    private borrowing func copyExtents(
+        from source: borrowing OwnedDescriptor, size: UInt64, _ isGivenUp: () -> Bool
+    ) throws(Errno) {
         var position: UInt64 = 0
         while position < size {
             guard let extent = try source.extent(from: position, size: size) else { return }
-            try copy(extent, from: source)
+            try copy(extent, from: source, isGivenUp)
             position = extent.upperBound
         }
     }
@@ -48,11 +53,13 @@ extension OwnedDescriptor {
         }
     }
 
-    private borrowing func copy(_ extent: Range<UInt64>, from source: borrowing OwnedDescriptor) throws(Errno) {
+    private borrowing func copy(
+        _ extent: Range<UInt64>, from source: borrowing OwnedDescriptor, _ isGivenUp: () -> Bool
+    ) throws(Errno) {
         var position = extent.lowerBound
         while position < extent.upperBound {
-            // One gibibyte a call keeps the call interruptible.
-            let wanted = Int(min(extent.upperBound - position, 1 << 30))
+            // 64 MiB take a tenth of a second: soon enough for somebody who wants to give up.
+            let wanted = Int(min(extent.upperBound - position, 64 << 20))
             var count = 0
             do throws(Errno) {
                 count = try source.copyRange(at: position, to: self, at: position, count: wanted)
@@ -65,6 +72,7 @@ extension OwnedDescriptor {
             }
             if count == 0 { return }
             position += UInt64(count)
+            if position < extent.upperBound && isGivenUp() { throw .interrupted }
         }
     }
 
@@ -75,5 +83,23 @@ extension OwnedDescriptor {
         let bytes = try source.read(min(count, 256 << 10), at: position)
         try write(bytes, at: position)
         return bytes.count
+    }
+
+    /// True when both files hold the same bytes. Open for reading; compared up to the first difference.
+    public borrowing func hasSameContent(
+        as other: borrowing OwnedDescriptor, isGivenUp: () -> Bool = { false }
+    ) throws(Errno) -> Bool {
+        let size = try status().size
+        if try other.status().size != size { return false }
+        var position: UInt64 = 0
+        while position < size.rawValue {
+            // 1 MiB: what a disk reads ahead.
+            let mine = try read(1 << 20, at: position)
+            if mine.isEmpty { return false }
+            if try other.read(mine.count, at: position) != mine { return false }
+            position += UInt64(mine.count)
+            if isGivenUp() { throw .interrupted }
+        }
+        return true
     }
 }

@@ -46,7 +46,8 @@ extension OwnedDescriptor {
         let from = rawValue
         let to = directory.rawValue
         _ = try retryingOnInterrupt {
-            unsafe name.withCString { old in unsafe newName.withCString { new in unsafe linkat(from, old, to, new, 0) } }
+            unsafe name.withCString { old in unsafe newName.withCString { new in unsafe linkat(from, old, to, new, 0) }
+            }
         }
     }
 
@@ -72,7 +73,9 @@ extension OwnedDescriptor {
         let to = directory.rawValue
         let flags = mode.flags
         _ = try retryingOnInterrupt {
-            unsafe name.withCString { old in unsafe newName.withCString { new in unsafe fx_renameat2(from, old, to, new, flags) } }
+            unsafe name.withCString { old in
+                unsafe newName.withCString { new in unsafe fx_renameat2(from, old, to, new, flags) }
+            }
         }
     }
 }

@@ -35,11 +35,24 @@ public struct OpenFlags: OptionSet, Sendable, Hashable {
 
 extension OwnedDescriptor {
     /// Opens an absolute path from configuration; the only way in by path (house style 26).
-    public static func open(absolute path: String, _ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
+    public static func open(absolute path: String, _ flags: OpenFlags, mode: UInt32 = 0) throws(Errno)
+        -> OwnedDescriptor
+    {
         let bits = flags.union(.closeOnExec).rawValue
         return OwnedDescriptor(
             owning: try retryingOnInterrupt {
                 unsafe path.withCString { unsafe fx_openat(Int32(FX_AT_FDCWD), $0, bits, mode) }
+            })
+    }
+
+    /// Opens an absolute path that has no symbolic link in any of its components (`openat2(2)`, RESOLVE_NO_SYMLINKS).
+    /// - Throws: ELOOP at a link, ENOSYS before Linux 5.6.
+    public static func open(absoluteWithoutLinks path: String, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+        let bits = UInt64(flags.union(.closeOnExec).rawValue)
+        let resolve = UInt64(FX_RESOLVE_NO_SYMLINKS | FX_RESOLVE_NO_MAGICLINKS)
+        return OwnedDescriptor(
+            owning: try retryingOnInterrupt {
+                unsafe path.withCString { unsafe fx_openat2(Int32(FX_AT_FDCWD), $0, bits, 0, resolve) }
             })
     }
 

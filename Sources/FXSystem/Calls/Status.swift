@@ -35,7 +35,8 @@ extension OwnedDescriptor {
         let count = try retryingOnInterrupt {
             unsafe name.withCString { cName in
                 unsafe buffer.withUnsafeMutableBytes {
-                    unsafe readlinkat(number, cName, $0.bindMemory(to: CChar.self).baseAddress.unsafelyUnwrapped, $0.count)
+                    unsafe readlinkat(
+                        number, cName, $0.bindMemory(to: CChar.self).baseAddress.unsafelyUnwrapped, $0.count)
                 }
             }
         }

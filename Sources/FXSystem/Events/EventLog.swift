@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// Something a user or an auditor may want to know: a refusal, a sealed file, a failed upload.
 public struct Event: Sendable {
-    /// What happened, in lower case with underscores; part of the command-line contract: `refused`, `sealed`, `committed`.
+    /// What happened, in lower case with underscores; part of the command-line contract: `refused`, `sealed`,
+    /// `committed`.
     public var kind: String
     public var time: Timestamp
     public var fields: [JSONValue.Member]
@@ -32,7 +33,9 @@ public final class EventLog: Sendable {
     private let clock: WallClock
     private let logger: Logger
 
-    public init(capacity: Int = EventLog.defaultCapacity, clock: WallClock = .system, logger: Logger = Logger(label: "fxmount")) {
+    public init(
+        capacity: Int = EventLog.defaultCapacity, clock: WallClock = .system, logger: Logger = Logger(label: "fxmount")
+    ) {
         self.capacity = capacity
         self.clock = clock
         self.logger = logger

@@ -31,7 +31,8 @@ public struct Name: Hashable, Sendable {
         try self.init(validating: Array(text.utf8))
     }
 
-    /// A name that is part of the program. Bytes that are no name's are replaced, so that it can never be an invalid one.
+    /// A name that is part of the program. Bytes that are no name's are replaced, so that it can never be an invalid
+    /// one.
     public init(constant text: StaticString) {
         let bytes = String(describing: text).utf8.prefix(Name.maximumLength).map { $0 == 0 || $0 == 0x2f ? 0x5f : $0 }
         terminated = (bytes.isEmpty || bytes == [0x2e] || bytes == [0x2e, 0x2e] ? [0x5f] : bytes) + [0]

@@ -3,7 +3,8 @@ internal import Glibc
 
 /// A value behind a lock on which threads can wait for a condition.
 ///
-/// The only way to wait in this project (house style 20). Hold it for memory only: bodies make no system call and answer no request.
+/// The only way to wait in this project (house style 20). Hold it for memory only: bodies make no system call and
+/// answer no request.
 ///
 /// `@unchecked Sendable`: `state` is touched only between lock and unlock of `mutex`; both C objects live at fixed
 /// addresses from init to deinit and POSIX allows any thread to use them.
@@ -80,7 +81,8 @@ public struct ContinuousDeadline: Sendable, Comparable {
     /// The moment `duration` from now.
     public static func after(_ duration: Duration) -> ContinuousDeadline {
         let parts = duration.components
-        let span = parts.seconds < 0 ? 0 : UInt64(parts.seconds) &* 1_000_000_000 &+ UInt64(parts.attoseconds / 1_000_000_000)
+        let span =
+            parts.seconds < 0 ? 0 : UInt64(parts.seconds) &* 1_000_000_000 &+ UInt64(parts.attoseconds / 1_000_000_000)
         return ContinuousDeadline(nanoseconds: now().nanoseconds &+ span)
     }
 
@@ -98,7 +100,9 @@ public struct ContinuousDeadline: Sendable, Comparable {
         return .nanoseconds(Int64(nanoseconds > current ? nanoseconds - current : 0))
     }
 
-    public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool { left.nanoseconds < right.nanoseconds }
+    public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
 
     var systemTime: timespec {
         timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))

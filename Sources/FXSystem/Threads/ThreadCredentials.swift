@@ -10,15 +10,18 @@ public enum ThreadCredentials {
     /// True when this process may act for others.
     public static let canImpersonate = geteuid() == 0
 
-    /// Makes the calling thread one that answers requests: a umask of its own (unshare(2), CLONE_FS), and no CAP_FSETID,
+    /// Makes the calling thread one that answers requests: a umask of its own (unshare(2), CLONE_FS), and no
+    /// CAP_FSETID,
     /// so that the backing file system clears set-user-ID bits when somebody writes (inode(7)). Call once, first thing.
     public static func prepareWorker() {
-        // A thread without a umask of its own shares the process's: files would get the mode of the wrong caller's umask.
+        // A thread without a umask of its own shares the process's: files would get the mode of the wrong caller's
+        // umask.
         _ = fx_unshare_fs()
         change(lower: fsetid, raise: 0)
     }
 
-    /// Runs `body` with CAP_FSETID, where this process has it: chmod(2) must set set-group-ID although the group is not ours.
+    /// Runs `body` with CAP_FSETID, where this process has it: chmod(2) must set set-group-ID although the group is
+    /// not ours.
     public static func settingModes<Result, Failure: Error>(
         _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {

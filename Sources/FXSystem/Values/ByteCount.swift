@@ -6,7 +6,8 @@ public struct ByteCount: Hashable, Sendable, Comparable {
 
     /// Reads what people write: `"64MiB"`, `"500 MB"`, `"4096"`, `"1.5GiB"`; nil when it is none of these.
     ///
-    /// Binary suffixes are powers of 1024 (KiB, MiB, GiB, TiB, also K, M, G, T), decimal ones powers of 1000 (kB, MB, GB, TB).
+    /// Binary suffixes are powers of 1024 (KiB, MiB, GiB, TiB, also K, M, G, T), decimal ones powers of 1000 (kB, MB,
+    /// GB, TB).
     public init?(parsing text: String) {
         let trimmed = text.filter { $0 != " " && $0 != "_" }
         let digits = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

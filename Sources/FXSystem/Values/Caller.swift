@@ -2,7 +2,8 @@
 public struct Caller: Sendable, Hashable {
     public var uid: UInt32
     public var gid: UInt32
-    /// The thread that made the call (its process: `Tgid` of `/proc/<tid>/status`); 0 when it is in another PID namespace.
+    /// The thread that made the call (its process: `Tgid` of `/proc/<tid>/status`); 0 when it is in another PID
+    /// namespace.
     public var thread: Int32
     public var umask: UInt32
 

@@ -33,7 +33,8 @@ extension Timestamp {
     }
 }
 
-/// Reads what people write for a span of time: `"15s"`, `"500ms"`, `"2m"`, `"1h"`, `"30d"`; nil when it is none of these.
+/// Reads what people write for a span of time: `"15s"`, `"500ms"`, `"2m"`, `"1h"`, `"30d"`; nil when it is none of
+/// these.
 public func parseDuration(_ text: String) -> Duration? {
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     guard let number = Double(digits), digits.first != ".", digits.last != "." else { return nil }

@@ -99,7 +99,8 @@ public struct Timestamp: Hashable, Sendable, Comparable {
 extension FileStatus {
     /// The status of something that is not a file on a disk: owned by this process, one block size, times as given.
     public static func virtual(
-        type: FileType, permissions: UInt32, inode: UInt64, size: ByteCount = .zero, owner: UInt32 = 0, group: UInt32 = 0,
+        type: FileType, permissions: UInt32, inode: UInt64, size: ByteCount = .zero, owner: UInt32 = 0,
+        group: UInt32 = 0,
         time: Timestamp = Timestamp(seconds: 0)
     ) -> FileStatus {
         var raw = fx_statx()

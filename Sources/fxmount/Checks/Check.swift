@@ -20,7 +20,8 @@ struct Check: Sendable, Equatable {
 
     var json: JSONValue {
         [
-            "check": .string(name), "result": .string(result.rawValue), "message": .string(message), "remedy": .text(remedy),
+            "check": .string(name), "result": .string(result.rawValue), "message": .string(message),
+            "remedy": .text(remedy),
         ]
     }
 }

@@ -11,7 +11,8 @@ enum StateChecks {
         do throws(CommandFailure) {
             let path = try context.stateDirectoryPath()
             if unsafe access(path, F_OK) != 0 {
-                checks.append(.ok("state directory", "\(displayed(path.utf8)) is not there yet; the first mount makes it"))
+                checks.append(
+                    .ok("state directory", "\(displayed(path.utf8)) is not there yet; the first mount makes it"))
             } else {
                 let directory = try StateDirectory(opening: path, creating: false)
                 checks += inside(directory, application, context)
@@ -42,7 +43,8 @@ enum StateChecks {
         if let space = try? directory.descriptor.space() {
             checks.append(
                 space.available < .mebibytes(256)
-                    ? .warn("free space", "\(space.available) for spool and journal", "free some space on that file system")
+                    ? .warn(
+                        "free space", "\(space.available) for spool and journal", "free some space on that file system")
                     : .ok("free space", "\(space.available) for spool and journal"))
         }
         checks += types(directory, application, context)
@@ -57,7 +59,8 @@ enum StateChecks {
         if holder == nil {
             let spooled = fileCount(directory.path(of: "spool"))
             if spooled > 0 {
-                checks.append(.warn("transfers", "\(spooled) spool files and no mount", "mount again, and they are sent"))
+                checks.append(
+                    .warn("transfers", "\(spooled) spool files and no mount", "mount again, and they are sent"))
             }
         }
         return checks
@@ -79,12 +82,16 @@ enum StateChecks {
             for type in types {
                 guard let path = type.path else { continue }
                 do throws(MappingError) { _ = try RealDirectory(mapping: path) } catch {
-                    checks.append(.warn("type \(type.title)", error.message, "bring the directory back, or `fxmount type update`"))
+                    checks.append(
+                        .warn("type \(type.title)", error.message, "bring the directory back, or `fxmount type update`")
+                    )
                 }
             }
             return checks
         } catch {
-            return [.fail("mappings", CommandFailure(describing: error).message, "restore mappings.sqlite from a backup")]
+            return [
+                .fail("mappings", CommandFailure(describing: error).message, "restore mappings.sqlite from a backup")
+            ]
         }
     }
 
@@ -110,7 +117,9 @@ enum StateChecks {
                 let pending = states.filter { ["queued", "uploading"].contains($0) }.count
                 let pid = status["pid"]?.integer.map { "pid \($0), " } ?? ""
                 if failed > 0 {
-                    return .warn(name, "\(pid)\(failed) failed transfers", "`fxmount status` tells why, `fxmount retry` sends them again")
+                    return .warn(
+                        name, "\(pid)\(failed) failed transfers",
+                        "`fxmount status` tells why, `fxmount retry` sends them again")
                 }
                 return .ok(name, "\(pid)\(pending) transfers under way")
             } catch {

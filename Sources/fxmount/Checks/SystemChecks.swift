@@ -25,11 +25,13 @@ enum SystemChecks {
 
     private static func fusermount(_ context: CommandContext) -> Check {
         let child = try? ChildProcess(
-            ChildRequest(executable: "fusermount3", arguments: ["--version"], environment: context.surroundings.environment))
+            ChildRequest(
+                executable: "fusermount3", arguments: ["--version"], environment: context.surroundings.environment))
         guard let child else {
             let remedy = "install it: apt install fuse3"
             return geteuid() == 0
-                ? .warn("fusermount3", "is missing; only root can mount", remedy) : .fail("fusermount3", "is missing", remedy)
+                ? .warn("fusermount3", "is missing; only root can mount", remedy)
+                : .fail("fusermount3", "is missing", remedy)
         }
         guard let bytes = child.readReport(until: .after(.seconds(5))) else {
             child.abandon()
@@ -53,14 +55,18 @@ enum SystemChecks {
         }
         let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
         guard numbers.count == 2, (numbers[0], numbers[1]) >= (6, 9) else {
-            return .warn("passthrough", "kernel \(release) has none", "files go through the daemon; Linux 6.9 or newer reads and writes them directly")
+            return .warn(
+                "passthrough", "kernel \(release) has none",
+                "files go through the daemon; Linux 6.9 or newer reads and writes them directly")
         }
         // CAP_SYS_ADMIN is bit 21.
         var sets = [fx_cap_data(), fx_cap_data()]
         let isAllowed = unsafe fx_capget(&sets) == 0 && sets[0].effective & 1 << 21 != 0
         return isAllowed
             ? .ok("passthrough", "kernel \(release) and CAP_SYS_ADMIN")
-            : .warn("passthrough", "this user lacks CAP_SYS_ADMIN", "files go through the daemon; a mount by root is faster")
+            : .warn(
+                "passthrough", "this user lacks CAP_SYS_ADMIN", "files go through the daemon; a mount by root is faster"
+            )
     }
 
     private static func descriptors() -> Check {

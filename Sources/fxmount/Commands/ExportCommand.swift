@@ -49,12 +49,22 @@ struct RetryCommand: RunnableCommand {
     func perform(_ context: CommandContext) throws {
         let paths = path.map { [context.absolute($0)] } ?? MountTable.current().ours.map(\.path)
         if paths.isEmpty { context.printer.confirm("no mounts; mount first, retries go on then") }
+        var failure: CommandFailure?
         for path in paths {
-            let mount = try context.mount(holding: path)
-            let target = path == mount.path ? path + "/sessions" : path
-            try mount.access.setAttribute("user.fxmount.state", to: "retry", of: target)
-            context.printer.document(["path": .string(path), "retrying": true])
-            context.printer.confirm("\(displayed(path.utf8)): failed files are sent again")
+            // One dead mount must not keep the others from their second try.
+            do throws(CommandFailure) { try retry(path, context) } catch {
+                if let failure { context.printer.warn(failure.message) }
+                failure = error
+            }
         }
+        if let failure { throw failure }
+    }
+
+    private func retry(_ path: String, _ context: CommandContext) throws(CommandFailure) {
+        let mount = try context.mount(holding: path)
+        let target = path == mount.path ? path + "/sessions" : path
+        try mount.access.setAttribute("user.fxmount.state", to: "retry", of: target)
+        context.printer.document(["path": .string(path), "retrying": true])
+        context.printer.confirm("\(displayed(path.utf8)): failed files are sent again")
     }
 }

@@ -20,7 +20,8 @@ struct MountCommand: RunnableCommand {
               fxmount mount /srv/fx --app clinic --state-dir /var/lib/fxmount-clinic
             """)
     @Argument(help: "An existing directory.") var mountpoint: String
-    @Option(help: ArgumentHelp("The application to show (FXMOUNT_APP; default local).", valueName: "id")) var app: String?
+    @Option(help: ArgumentHelp("The application to show (FXMOUNT_APP; default local).", valueName: "id")) var app:
+        String?
     @Flag(help: "Serve in the background; return when the mount answers.") var daemon = false
     @Option(name: .customShort("o"), help: ArgumentHelp("Mount options, as for mount(8).", valueName: "opts"))
     var options: [String] = []
@@ -72,7 +73,8 @@ struct MountCommand: RunnableCommand {
             arguments: arguments, environment: context.surroundings.environment, log: directory.path(of: "log")
         ).start()
         context.printer.document([
-            "mountpoint": .string(plan.mountpoint), "pid": .integer(Int64(pid)), "log": .string(directory.path(of: "log")),
+            "mountpoint": .string(plan.mountpoint), "pid": .integer(Int64(pid)),
+            "log": .string(directory.path(of: "log")),
         ])
         context.printer.confirm("mounted at \(displayed(plan.mountpoint.utf8)), pid \(pid)")
     }

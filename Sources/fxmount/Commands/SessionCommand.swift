@@ -57,7 +57,8 @@ struct SessionCreateCommand: RunnableCommand {
 
 /// `fxmount session list [MOUNT]`
 struct SessionListCommand: RunnableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists sessions; with --json one line each.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists sessions; with --json one line each.")
     @Argument(help: "A mount, or sessions/REMOTE in it; default every mount.") var path: String?
     @OptionGroup var common: CommonOptions
 
@@ -110,11 +111,14 @@ struct SessionListCommand: RunnableCommand {
             guard entry["directory"]?.boolean == true, let name = entry["name"]?.string else { continue }
             let path = "\(directory)/\(name)"
             guard let state = entry[SessionCommand.stateAttribute]?.string else {
-                if depth < SessionListCommand.maximumDepth { try collect(path, depth: depth + 1, mount, context, &rows) }
+                if depth < SessionListCommand.maximumDepth {
+                    try collect(path, depth: depth + 1, mount, context, &rows)
+                }
                 continue
             }
             context.printer.document([
-                "path": .string(path), "mountpoint": .string(mount.path), "name": .string(name), "state": .string(state),
+                "path": .string(path), "mountpoint": .string(mount.path), "name": .string(name),
+                "state": .string(state),
             ])
             rows.append([state, displayed(path.utf8)])
         }
@@ -123,7 +127,8 @@ struct SessionListCommand: RunnableCommand {
 
 /// `fxmount session status PATH`
 struct SessionStatusCommand: RunnableCommand {
-    static let configuration = CommandConfiguration(commandName: "status", abstract: "Shows a session and its files by state.")
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Shows a session and its files by state.")
     @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
     @OptionGroup var common: CommonOptions
 
@@ -131,7 +136,9 @@ struct SessionStatusCommand: RunnableCommand {
         let session = try context.session(path)
         let found = try session.mount.access.attributes(
             (SessionCommand.attributes + ["files"]).map { "user.fxmount.\($0)" }, of: session.path)
-        var members: [JSONValue.Member] = [.init("path", .string(session.path)), .init("remote", .string(session.remote))]
+        var members: [JSONValue.Member] = [
+            .init("path", .string(session.path)), .init("remote", .string(session.remote)),
+        ]
         for name in SessionCommand.attributes { members.append(.init(name, .text(found["user.fxmount.\(name)"]))) }
         let files = try session.mount.files(below: session.path)
         members.append(.init("files", .object(counts(found["user.fxmount.files"] ?? ""))))
@@ -203,7 +210,8 @@ private struct SessionChange {
         let limit = try context.duration(timeout, option: "--timeout")
         let session = try context.session(path)
         do throws(CommandFailure) {
-            try context.mountAccess(timeout: limit).setAttribute(SessionCommand.stateAttribute, to: state, of: session.path)
+            try context.mountAccess(timeout: limit).setAttribute(
+                SessionCommand.stateAttribute, to: state, of: session.path)
         } catch {
             throw explained(error, session)
         }
@@ -222,7 +230,8 @@ private struct SessionChange {
             failure.hint = "it goes on in the background; `fxmount session status` shows how far it is"
             return failure
         }
-        let reason = try? session.mount.access.attributes(["user.fxmount.error"], of: session.path)["user.fxmount.error"]
+        let reason = try? session.mount.access.attributes(["user.fxmount.error"], of: session.path)[
+            "user.fxmount.error"]
         if let reason, !reason.isEmpty {
             failure.message = "\(displayed(session.path.utf8)): \(displayed(reason.utf8))"
             failure.hint = "`fxmount session status` shows the files by state"

@@ -14,7 +14,8 @@ struct TypeCommand: ParsableCommand {
               fxmount type update clinic scans --policy write-once
             """,
         subcommands: [
-            TypeCreateCommand.self, TypeListCommand.self, TypeShowCommand.self, TypeExistsCommand.self, TypeUpdateCommand.self,
+            TypeCreateCommand.self, TypeListCommand.self, TypeShowCommand.self, TypeExistsCommand.self,
+            TypeUpdateCommand.self,
             TypeDeleteCommand.self,
         ])
 }
@@ -33,7 +34,8 @@ struct ApplicationOption: ParsableArguments {
 struct PromptOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The directory.", valueName: "dir")) var path: String?
     @Flag(help: "Do not ask if --path is given and readable.") var noPrompt = false
-    @Option(help: ArgumentHelp("How long to wait for an answer, in seconds or as 2m.", valueName: "time")) var timeout: String?
+    @Option(help: ArgumentHelp("How long to wait for an answer, in seconds or as 2m.", valueName: "time")) var timeout:
+        String?
 
     /// The directory to map, after asking where the rules say so.
     func directory(for what: String, mapped: String?, _ context: CommandContext) throws(CommandFailure) -> String {
@@ -45,7 +47,9 @@ struct PromptOptions: ParsableArguments {
         switch decision {
         case .map(let directory): return directory
         case .ask(let preselected):
-            if let given, !isReadable { context.printer.warn("\(displayed(given.utf8)) is not a directory that can be read") }
+            if let given, !isReadable {
+                context.printer.warn("\(displayed(given.utf8)) is not a directory that can be read")
+            }
             let prompt = DirectoryPrompt(
                 surroundings: context.surroundings, timeout: try context.duration(timeout, option: "--timeout"))
             return try prompt.ask(for: what, preselected: preselected)
@@ -126,7 +130,8 @@ struct TypeCreateCommand: RunnableCommand {
 
 /// `fxmount type list`
 struct TypeListCommand: RunnableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists aliases; with --json one line each.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists aliases; with --json one line each.")
     @Argument(help: "Only this entity's.") var entity: String?
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions

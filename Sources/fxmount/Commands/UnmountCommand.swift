@@ -30,7 +30,8 @@ struct UnmountCommand: RunnableCommand {
         let path = context.absolute(mountpoint)
         guard let entry = MountTable.current().mount(at: path), entry.type == "fuse.fxmount" else {
             throw CommandFailure(
-                .failure, "\(displayed(path.utf8)) is not a mount of fxmount", hint: "`fxmount list` shows the mounts there are",
+                .failure, "\(displayed(path.utf8)) is not a mount of fxmount",
+                hint: "`fxmount list` shows the mounts there are",
                 path: path)
         }
         let daemon = find(path, context)
@@ -106,6 +107,7 @@ struct UnmountCommand: RunnableCommand {
         context.printer.table(
             ["STATE", "SIZE", "PATH"], left.map { [$0.state, $0.size.description, displayed($0.path.utf8)] })
         throw CommandFailure(
-            .workLeft, "unmounted, but \(UnmountReport.sentence(left))", hint: UnmountReport.hint(left, in: place), path: path)
+            .workLeft, "unmounted, but \(UnmountReport.sentence(left))", hint: UnmountReport.hint(left, in: place),
+            path: path)
     }
 }

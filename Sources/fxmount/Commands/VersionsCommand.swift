@@ -50,7 +50,9 @@ struct VersionedFile: Sendable {
         if let entry = MountTable.current().ourMount(holding: path) {
             // The mount knows whose types it shows and where they are kept.
             let status = try LiveMount(path: entry.path, access: context.mountAccess()).status()
-            if let shownApplication = status["application"]?.string, application.app == nil { id = try ApplicationID(shownApplication) }
+            if let shownApplication = status["application"]?.string, application.app == nil {
+                id = try ApplicationID(shownApplication)
+            }
             if let directory = status["state_directory"]?.string { database = directory }
             let parts = path.dropFirst(entry.path.count).split(separator: "/").map(String.init)
             guard parts.count >= 4, parts[0] == "types" else {
@@ -100,7 +102,8 @@ struct VersionedFile: Sendable {
         let versions = try versions()
         guard let stamp else {
             if let newest = versions.first { return newest }
-            throw CommandFailure(.failure, "\(displayed(shown.utf8)) has no versions", path: shown, errno: .noSuchFileOrDirectory)
+            throw CommandFailure(
+                .failure, "\(displayed(shown.utf8)) has no versions", path: shown, errno: .noSuchFileOrDirectory)
         }
         guard let version = versions.first(where: { $0.stamp == stamp }) else {
             throw VersionedFile.noSuchVersion(stamp.text, shown)
@@ -141,14 +144,16 @@ extension Version {
     var json: JSONValue {
         [
             "version": .string(id), "time": .time(stamp.madeAt), "size": .bytes(size), "modified": .time(modified),
-            "mode": .string(String(mode & 0o7777, radix: 8)), "owner": .integer(Int64(owner)), "group": .integer(Int64(group)),
+            "mode": .string(String(mode & 0o7777, radix: 8)), "owner": .integer(Int64(owner)),
+            "group": .integer(Int64(group)),
         ]
     }
 }
 
 /// `fxmount versions list PATH`
 struct VersionsListCommand: RunnableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists the versions of a file, newest first.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists the versions of a file, newest first.")
     @Argument(help: "A file.") var path: String
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions

@@ -42,13 +42,16 @@ struct WaitCommand: RunnableCommand {
         } catch {
             if error.status == .timedOut, error.hint != nil {
                 throw CommandFailure(
-                    .timedOut, "\(displayed(path.utf8)): not everything was committed within \((limit ?? .zero).written)",
-                    hint: "`fxmount status \(displayed(mount.path.utf8))` shows what is under way", path: path, errno: .timedOut)
+                    .timedOut,
+                    "\(displayed(path.utf8)): not everything was committed within \((limit ?? .zero).written)",
+                    hint: "`fxmount status \(displayed(mount.path.utf8))` shows what is under way", path: path,
+                    errno: .timedOut)
             }
             let failed = ((try? mount.transfers()) ?? []).filter { $0["state"]?.string == "failed" }
             for transfer in failed {
                 context.printer.warn(
-                    "\(displayed((transfer["path"]?.string ?? "").utf8)): \(displayed((transfer["error"]?.string ?? "failed").utf8))")
+                    "\(displayed((transfer["path"]?.string ?? "").utf8)): \(displayed((transfer["error"]?.string ?? "failed").utf8))"
+                )
             }
             throw error
         }
@@ -69,7 +72,8 @@ struct WaitCommand: RunnableCommand {
             }
             if deadline?.hasPassed ?? false {
                 throw CommandFailure(
-                    .timedOut, "\(displayed(path.utf8)) was not committed within \((limit ?? .zero).written)", path: path,
+                    .timedOut, "\(displayed(path.utf8)) was not committed within \((limit ?? .zero).written)",
+                    path: path,
                     errno: .timedOut)
             }
             usleep(100_000)

@@ -33,7 +33,9 @@ struct RemoteSettings: Sendable, Equatable {
 
     func text(_ key: String) -> String? { if case .text(let text)? = settings[key]?.value { text } else { nil } }
     func list(_ key: String) -> [String]? { if case .list(let list)? = settings[key]?.value { list } else { nil } }
-    func duration(_ key: String) -> Duration? { if case .duration(let value)? = settings[key]?.value { value } else { nil } }
+    func duration(_ key: String) -> Duration? {
+        if case .duration(let value)? = settings[key]?.value { value } else { nil }
+    }
     func integer(_ key: String) -> Int? { if case .integer(let value)? = settings[key]?.value { value } else { nil } }
 }
 
@@ -52,7 +54,9 @@ struct Configuration: Sendable, Equatable {
         file: ConfigurationFile?, environment: [String: String] = [:], flags: [String: String] = [:]
     ) throws(CommandFailure) {
         path = file?.path
-        for key in SettingKey.general { settings[key.path] = key.standard.map { Setting(value: $0, origin: .standard) } }
+        for key in SettingKey.general {
+            settings[key.path] = key.standard.map { Setting(value: $0, origin: .standard) }
+        }
         if let file { try read(file) }
         for key in SettingKey.general {
             if let variable = key.variable, let text = environment[variable] {
@@ -88,7 +92,9 @@ struct Configuration: Sendable, Equatable {
 
     private static var remoteDefaults: [String: Setting] {
         var settings: [String: Setting] = [:]
-        for key in SettingKey.ofRemote { settings[key.name] = key.standard.map { Setting(value: $0, origin: .standard) } }
+        for key in SettingKey.ofRemote {
+            settings[key.name] = key.standard.map { Setting(value: $0, origin: .standard) }
+        }
         return settings
     }
 
@@ -128,7 +134,8 @@ struct Configuration: Sendable, Equatable {
         let table = "remotes.\(name)"
         let line = file.tables[table] ?? nil
         guard (try? Name(name)) != nil, !name.hasPrefix(".") else {
-            throw file.wrong(table, line, "\"\(displayed(name.utf8))\" cannot be the name of a directory under sessions/")
+            throw file.wrong(
+                table, line, "\"\(displayed(name.utf8))\" cannot be the name of a directory under sessions/")
         }
         guard case .text(let kind)? = entries["kind"]?.value else {
             throw file.wrong(table, line, "the remote \"\(name)\" needs kind = \"local\"")
@@ -144,7 +151,8 @@ struct Configuration: Sendable, Equatable {
         var settings = remoteDefaults
         for (key, entry) in entries.sorted(by: { $0.key < $1.key }) where key != "kind" {
             guard let known = SettingKey.ofRemote.first(where: { $0.name == key }) else {
-                throw file.unknown("key \"\(table).\(key)\"", key, entry.line, SettingKey.ofRemote.map(\.name) + ["kind"])
+                throw file.unknown(
+                    "key \"\(table).\(key)\"", key, entry.line, SettingKey.ofRemote.map(\.name) + ["kind"])
             }
             settings[key] = try file.setting(known, "\(table).\(key)", entry)
         }

@@ -22,7 +22,8 @@ struct ConfigurationFile: Sendable {
     /// Reads the file at `path`.
     /// - Throws: exit 10 when it cannot be read or is not TOML, with the line.
     init(reading path: String) throws(CommandFailure) {
-        guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8) else {
+        guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
+        else {
             throw CommandFailure(
                 .configuration, "cannot read the configuration file \(displayed(path.utf8))",
                 hint: "check that it exists, is readable and is UTF-8 text", path: path)
@@ -89,6 +90,7 @@ private struct KeyLines {
     func line(of path: String) -> Int? { lines[path] }
 
     private static func plain(_ key: String) -> String {
-        key.split(separator: ".").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " \t\"'")) }.joined(separator: ".")
+        key.split(separator: ".").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " \t\"'")) }.joined(
+            separator: ".")
     }
 }

@@ -92,7 +92,8 @@ struct SettingKey: Sendable {
         SettingKey(
             path: "types.default_policy", kind: .choice(policies), standard: .text("keep-versions"),
             variable: "FXMOUNT_DEFAULT_POLICY"),
-        SettingKey(path: "spool.keep", kind: .choice(["all", "none"]), standard: .text("none"), variable: "FXMOUNT_SPOOL_KEEP"),
+        SettingKey(
+            path: "spool.keep", kind: .choice(["all", "none"]), standard: .text("none"), variable: "FXMOUNT_SPOOL_KEEP"),
     ]
 
     /// The keys of `[remotes.NAME]`, besides `kind`.

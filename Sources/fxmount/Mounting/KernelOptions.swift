@@ -16,7 +16,8 @@ struct KernelOptions: Sendable, Equatable {
         "norelatime", "strictatime", "nostrictatime", "nodiratime", "async",
     ]
     private static let flags: Set<String> = [
-        "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "atime", "sync", "dirsync", "default_permissions",
+        "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "atime", "sync", "dirsync",
+        "default_permissions",
     ]
     private static let valued: Set<String> = ["fsname", "subtype", "max_read"]
     private static let ours = ["workers", "passthrough", "attribute_timeout", "app", "state_dir", "config"]
@@ -59,7 +60,9 @@ struct KernelOptions: Sendable, Equatable {
     }
 
     private func needed(_ value: String?, _ name: String) throws(CommandFailure) -> String {
-        guard let value, !value.isEmpty else { throw CommandFailure(.usage, "the mount option \(name) needs a value: \(name)=…") }
+        guard let value, !value.isEmpty else {
+            throw CommandFailure(.usage, "the mount option \(name) needs a value: \(name)=…")
+        }
         return value
     }
 

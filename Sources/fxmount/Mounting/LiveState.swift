@@ -51,7 +51,8 @@ final class LiveState: Sendable {
         let (mount, tree) = parts
         let types = registry.snapshot(of: plan.application).types
         return [
-            "version": .string(fxmountVersion), "pid": .integer(Int64(getpid())), "mountpoint": .string(plan.mountpoint),
+            "version": .string(fxmountVersion), "pid": .integer(Int64(getpid())),
+            "mountpoint": .string(plan.mountpoint),
             "application": .string(plan.application.text), "state_directory": .string(plan.stateDirectory),
             "started": .time(started), "read_only": .bool(plan.kernel.isReadOnly),
             "passthrough": .bool(mount?.hasPassthrough ?? false),

@@ -13,7 +13,8 @@ enum MountAssembly {
         _ plan: MountPlan, registry: TypeRegistry, printer: Printer
     ) throws -> any ServedMount {
         let events = EventLog()
-        let transfers = try TransferAssembly.make(plan.configuration, stateDirectory: plan.stateDirectory, events: events)
+        let transfers = try TransferAssembly.make(
+            plan.configuration, stateDirectory: plan.stateDirectory, events: events)
         do {
             return try serve(plan, registry, transfers, events, printer)
         } catch {
@@ -23,9 +24,11 @@ enum MountAssembly {
     }
 
     private static func serve(
-        _ plan: MountPlan, _ registry: TypeRegistry, _ transfers: TransferService, _ events: EventLog, _ printer: Printer
+        _ plan: MountPlan, _ registry: TypeRegistry, _ transfers: TransferService, _ events: EventLog,
+        _ printer: Printer
     ) throws -> any ServedMount {
-        let state = StateSpace(descriptor: try OwnedDescriptor.open(absolute: plan.stateDirectory, [.pathOnly, .directory]))
+        let state = StateSpace(
+            descriptor: try OwnedDescriptor.open(absolute: plan.stateDirectory, [.pathOnly, .directory]))
         let live = LiveState(plan: plan, transfers: transfers, registry: registry, events: events)
         let tree = try RootTree(
             registry: registry, application: plan.application, transfers: transfers,
@@ -41,7 +44,9 @@ enum MountAssembly {
             try transfers.start()
             let mount = try FuseMount.mount(tree, options(plan))
             live.attach(mount, tree)
-            if plan.configuration.bool("mount.passthrough"), !mount.hasPassthrough { printer.detail("no kernel passthrough") }
+            if plan.configuration.bool("mount.passthrough"), !mount.hasPassthrough {
+                printer.detail("no kernel passthrough")
+            }
             return AssembledMount(mount: mount, tree: tree, transfers: transfers, registry: registry)
         } catch {
             registry.stopWatching()

@@ -2,7 +2,8 @@
 enum MountHelper {
     /// `mount.fxmount SPEC DIR [-sfnv] [-N ns] [-t type] [-o opts]` as arguments of `fxmount`.
     ///
-    /// SPEC is the application, or anything with `fxmount` in it for the default. `-o env.NAME=VALUE` is not needed: state and
+    /// SPEC is the application, or anything with `fxmount` in it for the default. `-o env.NAME=VALUE` is not needed:
+    /// state and
     /// configuration have options of their own (`state_dir=`, `config=`, `app=`).
     static func mountArguments(_ arguments: [String]) throws(CommandFailure) -> [String] {
         let line = try HelperLine(arguments)

@@ -42,7 +42,8 @@ struct MountPlan: Sendable {
         }
         throw CommandFailure(
             .locked, "\(displayed(mountpoint.utf8)) is mounted already",
-            hint: "`fxmount list` shows by whom; `fxmount unmount \(displayed(mountpoint.utf8))` ends it", path: mountpoint,
+            hint: "`fxmount list` shows by whom; `fxmount unmount \(displayed(mountpoint.utf8))` ends it",
+            path: mountpoint,
             errno: .resourceBusy)
     }
 
@@ -52,10 +53,12 @@ struct MountPlan: Sendable {
         } catch {
             let hint =
                 error == .noSuchFileOrDirectory
-                ? "make it first: mkdir -p \(displayed(mountpoint.utf8))" : "the mount point must be a directory you own"
+                ? "make it first: mkdir -p \(displayed(mountpoint.utf8))"
+                : "the mount point must be a directory you own"
             throw CommandFailure(error, "cannot mount on", path: mountpoint, hint: hint, status: .failure)
         }
-        if let state = try? RealDirectory(locating: stateDirectory), let point = try? RealDirectory(locating: mountpoint),
+        if let state = try? RealDirectory(locating: stateDirectory),
+            let point = try? RealDirectory(locating: mountpoint),
             let overlap = point.overlap(with: state)
         {
             let how = overlap == .contains ? "contains" : "is or lies in"

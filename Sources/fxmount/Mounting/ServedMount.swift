@@ -49,7 +49,8 @@ final class MountRun: Sendable {
         try TerminationSignals.handle { [self] signal, count in terminate(signal, count) }
         guard mount.waitUntilReady(.seconds(30)) else {
             try? mount.unmount()
-            throw CommandFailure(.failure, "the kernel did not answer within 30s", hint: "see dmesg and /sys/fs/fuse/connections")
+            throw CommandFailure(
+                .failure, "the kernel did not answer within 30s", hint: "see dmesg and /sys/fs/fuse/connections")
         }
         notifier.ready(status: mount.activity)
         ready()

@@ -10,7 +10,8 @@ enum TerminationSignals {
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Calls `body` for every signal that comes, with its number and how many there have been, on a thread that never ends.
+    /// Calls `body` for every signal that comes, with its number and how many there have been, on a thread that never
+    /// ends.
     static func handle(_ body: @escaping @Sendable (_ signal: Int32, _ count: Int) -> Void) throws(Errno) {
         _ = try ServiceThread(name: "signals") {
             var set = all()

@@ -28,12 +28,14 @@ enum TransferAssembly {
         let store: LocalStore
         do throws(RemoteError) { store = try LocalStore(path: path) } catch {
             throw CommandFailure(
-                .configuration, "the store of the remote \"\(settings.name)\" at \(displayed(path.utf8)) cannot be used: \(error.message)",
+                .configuration,
+                "the store of the remote \"\(settings.name)\" at \(displayed(path.utf8)) cannot be used: \(error.message)",
                 hint: "set remotes.\(settings.name).path to a directory you can write, whose parent exists", path: path,
                 errno: error.errno)
         }
         return RemoteConfiguration(
-            name: name, kind: settings.kind, backend: store, commit: settings.text("commit") == "journal" ? .journal : .remote,
+            name: name, kind: settings.kind, backend: store,
+            commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
             connections: settings.integer("connections") ?? RemoteConfiguration.standardConnections,
             looksTemporary: { patterns.matches($0, parent: nil, exclusive: $1, mode: $2) })

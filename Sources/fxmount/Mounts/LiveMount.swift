@@ -38,7 +38,8 @@ extension CommandContext {
         return LiveMount(path: entry.path, access: mountAccess())
     }
 
-    /// The absolute form of a path, its directory's symbolic links left alone: the mount table knows them resolved, so does the shell.
+    /// The absolute form of a path, its directory's symbolic links left alone: the mount table knows them resolved, so
+    /// does the shell.
     func absolute(_ path: String) -> String { surroundings.absolute(path) }
 
     /// A duration as people write it.

@@ -3,7 +3,8 @@ internal import SystemPackage
 
 /// Access to a mount that may be dead, with a deadline for every call.
 ///
-/// A thread that waits for a dead mount cannot be ended, and would keep this process from ending. So every call runs in a process
+/// A thread that waits for a dead mount cannot be ended, and would keep this process from ending. So every call runs
+/// in a process
 /// of its own (`fxmount __mount-call`), which is killed and left behind when it does not answer.
 struct MountAccess: Sendable {
     /// Longer than a busy mount needs for a local answer, short enough for a person.
@@ -60,12 +61,15 @@ struct MountAccess: Sendable {
         ByteCount(UInt64(clamping: try call("copy", path, [destination], "cannot copy")["size"]?.integer ?? 0))
     }
 
-    private func call(_ name: String, _ path: String, _ words: [String], _ action: String) throws(CommandFailure) -> JSONValue {
+    private func call(_ name: String, _ path: String, _ words: [String], _ action: String) throws(CommandFailure)
+        -> JSONValue
+    {
         let child: ChildProcess
         do throws(Errno) {
             child = try ChildProcess(
                 ChildRequest(
-                    executable: executable, arguments: ["__mount-call", name, "--", path] + words, environment: environment))
+                    executable: executable, arguments: ["__mount-call", name, "--", path] + words,
+                    environment: environment))
         } catch {
             throw CommandFailure(error, "cannot start a helper to look at", path: path, status: .failure)
         }

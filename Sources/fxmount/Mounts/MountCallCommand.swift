@@ -8,7 +8,9 @@ internal import SystemPackage
 struct MountCallCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "__mount-call", shouldDisplay: false)
 
-    enum Call: String, ExpressibleByArgument, CaseIterable { case answers, read, attributes, set, sync, kind, entries, makeDirectory, copy }
+    enum Call: String, ExpressibleByArgument, CaseIterable {
+        case answers, read, attributes, set, sync, kind, entries, makeDirectory, copy
+    }
 
     @Argument var call: Call
     @Argument var path: String

@@ -23,7 +23,8 @@ enum Unmounting {
         _ = child.readReport(until: .after(.seconds(20)))
         if child.waitForExit() != 0 {
             throw CommandFailure(
-                refusal, "cannot unmount", path: path, hint: "only its owner and root may: sudo umount -l", status: .failure)
+                refusal, "cannot unmount", path: path, hint: "only its owner and root may: sudo umount -l",
+                status: .failure)
         }
     }
 
@@ -62,7 +63,8 @@ struct UnmountReport: Sendable, Equatable {
     /// What happens to it, and where it is meanwhile.
     static func hint(_ left: [Left], in directory: String) -> String {
         let place = displayed(directory.utf8)
-        let unsent = left.contains { $0.state != "draft" } ? "mount again to go on sending; the files are safe in \(place)" : nil
+        let unsent =
+            left.contains { $0.state != "draft" } ? "mount again to go on sending; the files are safe in \(place)" : nil
         let drafts = left.contains { $0.state == "draft" } ? "the next mount moves drafts to \(place)/recovered" : nil
         return [unsent, drafts].compactMap { $0 }.joined(separator: "; ")
     }

@@ -25,7 +25,8 @@ struct CommandFailure: Error, Sendable, Equatable {
     /// A system call on `path` failed.
     init(_ errno: Errno, _ action: String, path: String, hint: String? = nil, status: ExitStatus? = nil) {
         self.init(
-            status ?? ExitStatus(errno: errno.rawValue), "\(action) \(displayed(path.utf8)): \(errno.sentence)", hint: hint,
+            status ?? ExitStatus(errno: errno.rawValue), "\(action) \(displayed(path.utf8)): \(errno.sentence)",
+            hint: hint,
             path: path, errno: errno)
     }
 

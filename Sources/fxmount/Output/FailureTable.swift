@@ -19,14 +19,22 @@ extension CommandFailure {
 
     private init(_ error: MountError) {
         switch error {
-        case .options: self.init(.usage, "the kernel or libfuse refused a mount option", hint: "libfuse said which on stderr or in the log")
+        case .options:
+            self.init(
+                .usage, "the kernel or libfuse refused a mount option",
+                hint: "libfuse said which on stderr or in the log")
         case .mount:
             self.init(
                 .failure, "the mount failed; libfuse said why on stderr or in the log",
                 hint: "`fxmount doctor` checks /dev/fuse and fusermount3", errno: .permissionDenied)
         case .resources(let number):
-            self.init(.temporary, "threads or memory are short: \(Errno(rawValue: number).sentence)", errno: Errno(rawValue: number))
-        case .busy: self.init(.temporary, "the mount is in use", hint: "close what is open in it, or use --lazy", errno: .resourceBusy)
+            self.init(
+                .temporary, "threads or memory are short: \(Errno(rawValue: number).sentence)",
+                errno: Errno(rawValue: number))
+        case .busy:
+            self.init(
+                .temporary, "the mount is in use", hint: "close what is open in it, or use --lazy", errno: .resourceBusy
+            )
         case .unmount(let number):
             self.init(.failure, "cannot unmount: \(Errno(rawValue: number).sentence)", errno: Errno(rawValue: number))
         }
@@ -39,7 +47,9 @@ extension CommandFailure {
             case .protected: .policy
             case .verificationMismatch: .verification
             case .incomplete: .workLeft
-            case .journal(.newer), .notSupported, .sessionClosed, .reservedName, .unrepresentableName, .tooLarge, .changed, .expired: .refused
+            case .journal(.newer), .notSupported, .sessionClosed, .reservedName, .unrepresentableName, .tooLarge,
+                .changed, .expired:
+                .refused
             default: error.isTemporary ? .temporary : .failure
             }
         self.init(status, error.message, errno: error.errno)
@@ -57,7 +67,8 @@ extension CommandFailure {
             case .weakerPolicy: (.policy, "--weaken allows it")
             case .invalidPattern: (.configuration, "correct staging_patterns in the configuration")
             // SQLITE_BUSY and SQLITE_LOCKED.
-            case .database(let code, _): ([5, 6].contains(code & 0xff) ? .temporary : .failure, "`fxmount doctor` checks it")
+            case .database(let code, _):
+                ([5, 6].contains(code & 0xff) ? .temporary : .failure, "`fxmount doctor` checks it")
             case .databaseTooNew: (.refused, "update this program")
             case .system: (.failure, nil)
             }

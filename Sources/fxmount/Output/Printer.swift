@@ -89,7 +89,9 @@ struct Table: Sendable, Equatable {
     func text(bold: Bool = false) -> String {
         var widths = titles.map(\.count)
         for row in rows {
-            for (column, cell) in row.enumerated() where column < widths.count { widths[column] = max(widths[column], cell.count) }
+            for (column, cell) in row.enumerated() where column < widths.count {
+                widths[column] = max(widths[column], cell.count)
+            }
         }
         func line(_ cells: [String]) -> String {
             var line = ""

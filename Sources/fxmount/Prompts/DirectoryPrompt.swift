@@ -36,7 +36,8 @@ struct DirectoryPrompt: Sendable {
     }
 
     /// The directory the user chose, absolute.
-    /// - Throws: exit 2 when there is no way to ask, ECANCELED when the user does not want to, exit 124 after the timeout.
+    /// - Throws: exit 2 when there is no way to ask, ECANCELED when the user does not want to, exit 124 after the
+    ///   timeout.
     func ask(for what: String, preselected: String) throws(CommandFailure) -> String {
         let deadline = timeout.map(ContinuousDeadline.after)
         let hasDisplay = ["WAYLAND_DISPLAY", "DISPLAY"].contains { !(surroundings.environment[$0] ?? "").isEmpty }

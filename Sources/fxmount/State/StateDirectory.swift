@@ -37,7 +37,8 @@ struct StateDirectory: ~Copyable, Sendable {
         }
         if status.owner != geteuid() {
             throw CommandFailure(
-                .configuration, "the state directory \(displayed(path.utf8)) belongs to user \(status.owner), not to you",
+                .configuration,
+                "the state directory \(displayed(path.utf8)) belongs to user \(status.owner), not to you",
                 hint: "use a directory of your own: --state-dir DIR", path: path)
         }
         if status.permissions & 0o077 != 0 {

@@ -74,7 +74,9 @@ struct StateLock: ~Copyable, Sendable {
 
     /// Who holds the lock of a state directory now; nil when nobody does.
     static func holder(of directory: borrowing StateDirectory) -> LockHolder? {
-        guard let name = try? fileName(), let file = try? directory.descriptor.open(name, [.readOnly]) else { return nil }
+        guard let name = try? fileName(), let file = try? directory.descriptor.open(name, [.readOnly]) else {
+            return nil
+        }
         // A shared lock can be had exactly when nobody holds the exclusive one; it is gone with the descriptor.
         if flock(file.rawValue, LOCK_SH | LOCK_NB) == 0 { return nil }
         return read(file)
@@ -101,6 +103,7 @@ struct StateLock: ~Copyable, Sendable {
         return CommandFailure(
             .locked,
             "the state directory \(place) is in use by pid \(holder.pid), mounted at \(mountpoint) since \(holder.started)",
-            hint: "`fxmount unmount \(mountpoint)` ends it; or mount with another --state-dir", path: directory, errno: error)
+            hint: "`fxmount unmount \(mountpoint)` ends it; or mount with another --state-dir", path: directory,
+            errno: error)
     }
 }

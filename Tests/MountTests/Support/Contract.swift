@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 import Testing
 
-/// The documented command line and its JSON, as the tests expect it. The only file to change when a field is spelled otherwise.
+/// The documented command line and its JSON, as the tests expect it. The only file to change when a field is spelled
+/// otherwise.
 enum Contract {
     /// Where the embedded `local` remote keeps what was committed, below the state directory.
     static func store(_ state: String) -> String { "\(state)/store" }
@@ -27,7 +28,8 @@ enum Contract {
         let size: Int?
     }
 
-    /// `fxmount versions list PATH --json`: a document with `versions`, an array, or JSON lines; newest or oldest first.
+    /// `fxmount versions list PATH --json`: a document with `versions`, an array, or JSON lines; newest or oldest
+    /// first.
     static func versions(_ output: String) throws -> [Version] {
         try objects(output, list: "versions").compactMap { object in
             guard let identifier = ["version", "id", "stamp", "name"].lazy.compactMap({ object[$0] as? String }).first

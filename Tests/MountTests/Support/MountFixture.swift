@@ -29,7 +29,8 @@ struct MountSetup: Sendable {
     var tolerated: [String] = []
 }
 
-/// A state directory, mapped directories, and the commands that work on them. The mount itself starts and stops as often as a test likes.
+/// A state directory, mapped directories, and the commands that work on them. The mount itself starts and stops as
+/// often as a test likes.
 final class Mounted {
     let setup: MountSetup
     let base: String
@@ -256,5 +257,6 @@ extension Trait where Self == ConditionTrait {
     static var root: Self { .enabled(if: Environment.isRoot, "needs root") }
 }
 
-/// The parent of every suite here: one mount at a time, so that figures and left-overs belong to the test that is running.
+/// The parent of every suite here: one mount at a time, so that figures and left-overs belong to the test that is
+/// running.
 @Suite("Mounts", .serialized, .mounts) enum MountTests {}

@@ -2,7 +2,8 @@ import CSyscalls
 import Glibc
 import Testing
 
-/// What a system call answered: success, or one errno. Prints as the errno's name, so a failed expectation reads as it should.
+/// What a system call answered: success, or one errno. Prints as the errno's name, so a failed expectation reads as it
+/// should.
 struct Outcome: Equatable, Hashable, CustomStringConvertible, Sendable {
     var number: Int32
 
@@ -38,7 +39,8 @@ struct TestStopped: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Like `#expect`, for conditions on whole file contents: a failure names the line and the comment, not a megabyte of bytes.
+/// Like `#expect`, for conditions on whole file contents: a failure names the line and the comment, not a megabyte of
+/// bytes.
 func demand(_ condition: Bool, _ comment: @autoclosure () -> String = "", location: SourceLocation = #_sourceLocation) {
     if !condition { Issue.record("not as promised: \(comment())", sourceLocation: location) }
 }

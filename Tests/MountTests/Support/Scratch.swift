@@ -2,7 +2,8 @@ import CSyscalls
 import Glibc
 import Synchronization
 
-/// Where the tests put things: one directory of this run on disk, one in memory, both removed at the end of the process.
+/// Where the tests put things: one directory of this run on disk, one in memory, both removed at the end of the
+/// process.
 enum Scratch {
     enum Place: String, Sendable { case disk, memory }
 

@@ -2,7 +2,8 @@ import CSyscalls
 import Glibc
 import Synchronization
 
-/// Frees callers stuck in a mount of ours: past its deadline a mount's daemon is killed and its connection aborted, so that every blocked
+/// Frees callers stuck in a mount of ours: past its deadline a mount's daemon is killed and its connection aborted, so
+/// that every blocked
 /// call answers and the suite goes on to report the failure.
 final class Watchdog: Sendable {
     static let shared = Watchdog()
