@@ -109,6 +109,13 @@ let package = Package(
             ],
             swiftSettings: testing),
         .testTarget(
+            name: "FXFuseTests",
+            dependencies: [
+                "CFuse3", "FXFuse", "FXMapping", "FXSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: testing),
+        .testTarget(
             name: "fxmountTests",
             dependencies: [
                 "fxmount", "FXSystem",

@@ -70,7 +70,7 @@ final class GateBench: Sendable {
     }
 
     func close(_ file: MappedFile) throws {
-        try file.flush()
+        try file.flush { RelativePath() }
         file.release(mayBeMapped: false) { RelativePath() }
     }
 

@@ -138,7 +138,7 @@ import Testing
         let file = try bench.create("f")
         try bench.write("done", to: file, name: "f")
         // close(2) has returned; the kernel's RELEASE is still on its way.
-        try file.flush()
+        try file.flush { RelativePath() }
         #expect(GateBench.errno { try bench.remove("f") } == .notPermitted)
         #expect(!bench.root.isDraft(try bench.status("f")))
         if policy == .keepVersions {

@@ -35,14 +35,14 @@ import Testing
         #expect(ledger.count == 0)
     }
 
-    @Test func aNewFileIsADraftUntilItsLastWriterGoes() {
+    @Test func aNewFileIsADraftUntilItsLastWriterGoes() throws {
         let file = file()
         ledger.created(file, at: at("f"), temporary: false, by: Self.creator, writers: 1)
         #expect(ledger.contentState(of: file, for: Self.creator) == .draft(mine: true))
         #expect(ledger.contentState(of: file, for: Self.other) == .draft(mine: false))
         #expect(ledger.nameState(of: file, at: at("f"), for: Self.other) == .draft(mine: false))
         #expect(ledger.nameState(of: file, at: at("g"), for: Self.creator) == .sealed)
-        guard case .admitted = ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
+        guard case .admitted = try ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
         ledger.stopWriting(file.identity)
         #expect(ledger.contentState(of: file, for: Self.creator) == .draft(mine: true))
         ledger.stopWriting(file.identity)
@@ -58,33 +58,33 @@ import Testing
         #expect(ledger.nameState(of: file, at: at("f"), for: Self.creator) == .sealed)
     }
 
-    @Test func aSecondWriterAfterAFlushNeedsAVersionAndMayThenWrite() {
+    @Test func aSecondWriterAfterAFlushNeedsAVersionAndMayThenWrite() throws {
         let file = file()
         ledger.created(file, at: at("f"), temporary: false, by: Self.creator, writers: 1)
         ledger.flushed(file.identity)
-        guard case .versionFirst = ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
+        guard case .versionFirst = try ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
         ledger.finishVersion(of: file, kept: true)
         #expect(ledger.contentState(of: file, for: Self.other) == .draft(mine: false))
         // The first writer's late release leaves the second one writing.
         ledger.stopWriting(file.identity)
         #expect(ledger.contentState(of: file, for: Self.other) == .draft(mine: false))
-        guard case .admitted = ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
+        guard case .admitted = try ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
         ledger.stopWriting(file.identity)
         ledger.stopWriting(file.identity)
         #expect(ledger.count == 0)
     }
 
-    @Test func aVersionThatFailedLeavesTheBytesSealedAndNobodyCounted() {
+    @Test func aVersionThatFailedLeavesTheBytesSealedAndNobodyCounted() throws {
         let file = file()
-        guard case .versionFirst = ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
+        guard case .versionFirst = try ledger.startWriting(file, uid: Self.other) else { return #expect(Bool(false)) }
         ledger.finishVersion(of: file, kept: false)
         #expect(ledger.contentState(of: file, for: Self.other) == .sealed)
         #expect(ledger.count == 0)
     }
 
-    @Test func aSealedFileBeingChangedKeepsItsName() {
+    @Test func aSealedFileBeingChangedKeepsItsName() throws {
         let file = file()
-        _ = ledger.startWriting(file, uid: Self.creator)
+        _ = try ledger.startWriting(file, uid: Self.creator)
         ledger.finishVersion(of: file, kept: true)
         #expect(ledger.contentState(of: file, for: Self.creator) == .draft(mine: true))
         #expect(ledger.nameState(of: file, at: at("f"), for: Self.creator) == .sealed)
@@ -95,11 +95,11 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func writersWaitForAVersionBeingMade() throws {
         let file = file()
         let ledger = ledger
-        guard case .versionFirst = ledger.startWriting(file, uid: Self.creator) else { return #expect(Bool(false)) }
+        guard case .versionFirst = try ledger.startWriting(file, uid: Self.creator) else { return #expect(Bool(false)) }
         let admitted = Monitor(0)
         for _ in 0..<4 {
             _ = try ServiceThread(name: "writer") {
-                if case .admitted = ledger.startWriting(file, uid: Self.other) { admitted.withLock { $0 += 1 } }
+                if case .admitted = try? ledger.startWriting(file, uid: Self.other) { admitted.withLock { $0 += 1 } }
             }
         }
         #expect(admitted.wait(until: .after(.milliseconds(50))) { $0 > 0 ? () : nil } == nil)
@@ -209,14 +209,14 @@ import Testing
         let descriptor = try scratch.descriptor().open(name, .readWrite)
         let status = try descriptor.status()
         // One writer only: the version is certain, and nothing is touched.
-        _ = ledger.startWriting(status, uid: 0)
+        _ = try ledger.startWriting(status, uid: 0)
         ledger.finishVersion(of: status, kept: true)
         ledger.distrustVersions(of: descriptor, status.identity)
         let untouched = try descriptor.status().changed
         #expect(untouched == status.changed)
         // A flush and a second writer: what the first one stores through a mapping leaves no trace.
         ledger.flushed(status.identity)
-        guard case .versionFirst = ledger.startWriting(status, uid: 0) else { return #expect(Bool(false)) }
+        guard case .versionFirst = try ledger.startWriting(status, uid: 0) else { return #expect(Bool(false)) }
         ledger.finishVersion(of: status, kept: true)
         let deadline = ContinuousDeadline.after(.seconds(10))
         var changed = status.changed

@@ -16,11 +16,12 @@ public final class FuseMount: @unchecked Sendable {
     private let options: MountOptions
     private let workers = Monitor(Workers())
     private let arguments: CArguments
+    /// Workers waiting for a request, and all there are. Not in the monitor: every request changes them, and nobody waits for them.
+    private let idle = Atomic<Int>(0)
+    private let total = Atomic<Int>(0)
 
     private struct Workers {
         var running = 0
-        /// Waiting for a request.
-        var idle = 0
         var isFinished = false
     }
 
@@ -129,15 +130,21 @@ public final class FuseMount: @unchecked Sendable {
 
     private func startWorker() throws(Errno) {
         workers.withLock { $0.running += 1 }
+        total.add(1, ordering: .relaxed)
         do throws(Errno) {
             _ = try ServiceThread(name: "fx-worker") { [self] in
                 serve()
-                workers.withLock { $0.running -= 1 }
+                endWorker()
             }
         } catch {
-            workers.withLock { $0.running -= 1 }
+            endWorker()
             throw error
         }
+    }
+
+    private func endWorker() {
+        total.subtract(1, ordering: .relaxed)
+        workers.withLock { $0.running -= 1 }
     }
 
     /// One worker: takes requests from the kernel until the session ends, or until there are more workers than work.
@@ -146,19 +153,16 @@ public final class FuseMount: @unchecked Sendable {
         var buffer = unsafe fuse_buf()
         defer { unsafe free(buffer.mem) }
         while unsafe fuse_session_exited(session) == 0 {
-            workers.withLock { $0.idle += 1 }
+            idle.add(1, ordering: .relaxed)
             let count = unsafe fuse_session_receive_buf(session, &buffer)
-            let isLastIdle = workers.withLock { workers in
-                workers.idle -= 1
-                return workers.idle == 0 && workers.running < FuseMount.maximumWorkers
-            }
+            let stillIdle = idle.subtract(1, ordering: .relaxed).newValue
             if count == -EINTR { continue }
             if count <= 0 { break }
             // A copy for a version, a slow disk: whoever is at it must not keep the others waiting. No thread to be had
             // means that they do.
-            if isLastIdle { try? startWorker() }
+            if stillIdle == 0 && total.load(ordering: .relaxed) < FuseMount.maximumWorkers { try? startWorker() }
             unsafe fuse_session_process_buf(session, &buffer)
-            if workers.withLock({ $0.idle >= max(2, options.workers) }) { return }
+            if idle.load(ordering: .relaxed) >= max(2, options.workers) { return }
         }
         // The others sit in read(2); the kernel wakes them with ENODEV.
         unsafe fuse_session_exit(session)

@@ -37,7 +37,8 @@ final class MappedFileHandle: FileHandle {
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: true)
         case .direct:
-            return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: false)
+            return counted(
+                node.mode.enter(wanted: file.isWorthPassthrough, file.descriptor, registry), judged: false)
         case .cached:
             // Only after a change of policy can the inode still be in passthrough mode: then writers are judged.
             return counted(node.mode.enter(wanted: false, file.descriptor, registry), judged: file.flags.writes)
@@ -47,7 +48,7 @@ final class MappedFileHandle: FileHandle {
     private static func counted(_ mode: InodeMode.Grant, judged: Bool) -> Grant {
         switch mode {
         case .passthrough(let id): Grant(reply: OpenReply(directIO: judged, backing: id), counts: true)
-        case .cached: Grant(reply: OpenReply(directIO: judged, keepCache: true), counts: true)
+        case .cached: Grant(reply: OpenReply(directIO: judged), counts: true)
         }
     }
 
@@ -60,7 +61,7 @@ final class MappedFileHandle: FileHandle {
         _ request: consuming PendingRequest
     ) {
         do throws(Errno) {
-            let written = try file.withWriteTarget(at: offset, appending: appending, place: node.place(), by: caller) {
+            let written = try file.withWriteTarget(at: offset, appending: appending, place: { node.place() }, by: caller) {
                 descriptor throws(Errno) in try data.copy(to: descriptor, at: offset)
             }
             request.answer(written: written)
@@ -100,7 +101,7 @@ final class MappedFileHandle: FileHandle {
     ) throws(Errno) -> Int {
         guard let target = target as? MappedFileHandle else { throw .crossDevice }
         return try target.file.withWriteTarget(
-            at: targetOffset, appending: false, place: target.node.place(), by: caller
+            at: targetOffset, appending: false, place: { target.node.place() }, by: caller
         ) { descriptor throws(Errno) in
             try file.descriptor.copyRange(at: offset, to: descriptor, at: targetOffset, count: count)
         }

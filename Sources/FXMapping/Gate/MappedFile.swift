@@ -30,6 +30,7 @@ public final class MappedFile: Sendable {
     public let root: MappedRoot
     public let flags: OpenFlags
     private let uid: UInt32
+    private let sizeAtOpen: ByteCount
     private let state: Mutex<State>
 
     private struct State {
@@ -51,6 +52,7 @@ public final class MappedFile: Sendable {
     ) {
         self.descriptor = descriptor
         self.identity = status.identity
+        self.sizeAtOpen = status.size
         self.root = root
         self.flags = flags
         self.uid = uid
@@ -70,6 +72,10 @@ public final class MappedFile: Sendable {
         }
     }
 
+    /// Registering a file for passthrough costs about as much as two reads of it by us: a file that is only read, and is
+    /// small, is not worth it.
+    public var isWorthPassthrough: Bool { flags.writes || sizeAtOpen >= .kibibytes(128) }
+
     /// Lends the descriptor a write of `range` has to go to, when it may.
     ///
     /// - Parameters:
@@ -77,13 +83,13 @@ public final class MappedFile: Sendable {
     ///   - place: for a version that becomes necessary.
     /// - Throws: EBADF on a handle that is not for writing, EPERM by policy, what the version met.
     public func withWriteTarget<Result>(
-        at offset: UInt64, appending: Bool, place: Place, by caller: Caller,
+        at offset: UInt64, appending: Bool, place: () -> Place, by caller: Caller,
         _ body: (borrowing OwnedDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
         guard flags.writes else { throw .badFileDescriptor }
         if !appending && state.withLock({ $0.access == .guarded }) {
             let size = try descriptor.status().size.rawValue
-            if offset < size { try admitOverwrite("write", place, caller) }
+            if offset < size { try admit(.overwrite, "write", place(), caller) }
         }
         if appending || !flags.contains(.append) { return try body(descriptor) }
         return try body(try positioned().descriptor)
@@ -189,10 +195,6 @@ public final class MappedFile: Sendable {
         guard flags.writes else { throw .invalidArgument }
         guard state.withLock({ $0.access == .guarded }) else { return }
         try admit(change, operation, place, caller)
-    }
-
-    private func admitOverwrite(_ operation: String, _ place: Place, _ caller: Caller) throws(Errno) {
-        try admit(.overwrite, operation, place, caller)
     }
 
     /// Turns a guarded handle into a free one, once the version is kept.
