@@ -63,7 +63,8 @@ final class GateBench: Sendable {
 
     func write(_ text: String, to file: MappedFile, at offset: UInt64 = 0, appending: Bool = false, name: String) throws
     {
-        try file.withWriteTarget(at: offset, appending: appending, place: try place(name), by: GateBench.caller) {
+        let place = try place(name)
+        try file.withWriteTarget(at: offset, appending: appending, place: { place }, by: GateBench.caller) {
             descriptor throws(Errno) in
             try descriptor.write(Array(text.utf8), at: offset)
         }
