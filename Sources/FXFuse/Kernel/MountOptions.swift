@@ -9,8 +9,9 @@ public struct MountOptions: Sendable {
     public var passthrough = true
     /// Further options for the kernel, as mount(8) writes them: `nosuid`, `noexec`.
     public var kernelOptions: [String] = []
-    /// Threads that answer requests. 10, as libfuse has: they wait for disks, not for processors.
-    public var workers = 10
+    /// Threads that wait for requests; more come while these are busy (see `FuseMount.maximumWorkers`). The kernel wakes
+    /// them in turn, so few of them find their stacks and buffers still in the processor's cache.
+    public var workers = 4
     /// How long the kernel may answer lookups and attributes by itself; 0 asks us each time.
     public var attributeTimeout = Duration.seconds(1)
     /// What stands in the first column of /proc/self/mounts.

@@ -19,6 +19,7 @@ enum PassthroughWire {
             var isWanted: Bool
             var isOffered = false
             var takesKillPrivileges = false
+            var takesParallelDirectories = false
             var initAnswered = false
         }
 
@@ -31,14 +32,17 @@ enum PassthroughWire {
             state.withLock { state in
                 state.isOffered = flags & flagInitExt != 0 && flags2 & flags2Passthrough != 0
                 state.takesKillPrivileges = flags & flagKillPrivilegesV2 != 0
+                state.takesParallelDirectories = flags & flagParallelDirectories != 0
             }
         }
 
         /// What to switch on in the first reply of a session.
-        func takeInitReply() -> (passthrough: Bool, killPrivileges: Bool) {
+        func takeInitReply() -> (passthrough: Bool, killPrivileges: Bool, parallelDirectories: Bool) {
             state.withLock { state in
                 state.initAnswered = true
-                return (state.isWanted && state.isOffered, state.takesKillPrivileges)
+                return (
+                    state.isWanted && state.isOffered, state.takesKillPrivileges, state.takesParallelDirectories
+                )
             }
         }
 
@@ -47,6 +51,7 @@ enum PassthroughWire {
 
     // linux/fuse.h
     private static let opcodeInit: UInt32 = 26
+    private static let flagParallelDirectories: UInt32 = 1 << 18
     private static let flagKillPrivilegesV2: UInt32 = 1 << 28
     private static let flagInitExt: UInt32 = 1 << 30
     private static let flags2Passthrough: UInt32 = 1 << 5
@@ -118,6 +123,8 @@ enum PassthroughWire {
             let size = unsafe vector[1].iov_len
             if size == initOutSize, let negotiation = unsafe negotiation(userdata), !negotiation.hasAnsweredInit {
                 let choice = negotiation.takeInitReply()
+                // libfuse before 3.15 forgets this one in its reply, although it is asked for.
+                if choice.parallelDirectories { unsafe add(flagParallelDirectories, to: body, at: 12) }
                 if choice.killPrivileges { unsafe add(flagKillPrivilegesV2, to: body, at: 12) }
                 if choice.passthrough { unsafe switchOnPassthrough(body) }
             } else if let pending = unsafe pthread_getspecific(pendingKey), size >= openOutSize {

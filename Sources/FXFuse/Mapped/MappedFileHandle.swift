@@ -61,7 +61,9 @@ final class MappedFileHandle: FileHandle {
         _ request: consuming PendingRequest
     ) {
         do throws(Errno) {
-            let written = try file.withWriteTarget(at: offset, appending: appending, place: { node.place() }, by: caller) {
+            let written = try file.withWriteTarget(
+                at: offset, appending: appending, place: { node.place() }, by: caller
+            ) {
                 descriptor throws(Errno) in try data.copy(to: descriptor, at: offset)
             }
             request.answer(written: written)

@@ -175,8 +175,11 @@ public final class SealLedger: Sendable {
     /// A handle that may write was closed once (`flush`); others may still share it (dup(2), fork(2)).
     public func flushed(_ identity: FileIdentity) {
         records.withLock { records in
-            guard records[identity]?.writers ?? 0 > 0 else { return }
-            records[identity]?.isFlushed = true
+            guard var record = records[identity], record.writers > 0 else { return }
+            record.isFlushed = true
+            // An ordinary name is promised with the bytes, for good.
+            record.names = record.names.filter { $0.value }
+            records[identity] = record
         }
     }
 
@@ -187,6 +190,11 @@ public final class SealLedger: Sendable {
             records[identity]?.writers -= 1
             return true
         }
+    }
+
+    /// True when no version of the file can be taken for its present bytes by its change time.
+    func hasUncertainVersion(_ identity: FileIdentity) -> Bool {
+        records.withLock { $0[identity]?.hasUncertainVersion ?? false }
     }
 
     func hasWriters(_ identity: FileIdentity) -> Bool {
@@ -245,7 +253,8 @@ public final class SealLedger: Sendable {
         records.withLock { records in
             guard var record = current(file, in: &records) else { return }
             if !temporary { record.hasOrdinaryName = true }
-            if record.isUnsealed { record.names[name] = temporary }
+            // An ordinary name of promised bytes is promised as well.
+            if record.isUnsealed && (temporary || !record.isFlushed) { record.names[name] = temporary }
             records[file.identity] = record
             settle(file.identity, in: &records)
         }
@@ -260,7 +269,7 @@ public final class SealLedger: Sendable {
         records.withLock { records in
             if var record = current(file, in: &records) {
                 if record.names.removeValue(forKey: old) != nil {
-                    record.names[new] = temporary
+                    if temporary || !record.isFlushed { record.names[new] = temporary }
                     if !temporary { record.hasOrdinaryName = true }
                     records[file.identity] = record
                     settle(file.identity, in: &records)

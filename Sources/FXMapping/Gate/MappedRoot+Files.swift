@@ -146,7 +146,10 @@ extension MappedRoot {
             let path = place.path()
             // Its content may have changed between the look and the count: what is kept must be what is there now.
             let present = try descriptor.status()
-            if !versions.hasCurrentCopy(status: present, path: path, madeSince: shared.startedAt) {
+            let isCurrent =
+                !shared.ledger.hasUncertainVersion(status.identity)
+                && versions.hasCurrentCopy(status: present, path: path, madeSince: shared.startedAt)
+            if !isCurrent {
                 let source = try descriptor.reopen(.readOnly)
                 try versions.keepCopyUnlessSame(of: source, status: present, path: path) {
                     WaitingProcess.isDying(thread: caller.thread)

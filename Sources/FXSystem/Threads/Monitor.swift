@@ -80,10 +80,13 @@ public struct ContinuousDeadline: Sendable, Comparable {
 
     /// The moment `duration` from now.
     public static func after(_ duration: Duration) -> ContinuousDeadline {
+        let start = now().nanoseconds
         let parts = duration.components
-        let span =
-            parts.seconds < 0 ? 0 : UInt64(parts.seconds) &* 1_000_000_000 &+ UInt64(parts.attoseconds / 1_000_000_000)
-        return ContinuousDeadline(nanoseconds: now().nanoseconds &+ span)
+        if duration <= .zero { return ContinuousDeadline(nanoseconds: start) }
+        // A span past the end of the clock, five hundred years, is one without end.
+        let (whole, isLong) = UInt64(parts.seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let (end, isPast) = start.addingReportingOverflow(whole &+ UInt64(parts.attoseconds / 1_000_000_000))
+        return ContinuousDeadline(nanoseconds: isLong || isPast ? UInt64(Int64.max) : min(end, UInt64(Int64.max)))
     }
 
     public static func now() -> ContinuousDeadline {
@@ -97,7 +100,7 @@ public struct ContinuousDeadline: Sendable, Comparable {
     /// What is left until then; zero when it has passed.
     public var remaining: Duration {
         let current = ContinuousDeadline.now().nanoseconds
-        return .nanoseconds(Int64(nanoseconds > current ? nanoseconds - current : 0))
+        return .nanoseconds(Int64(clamping: nanoseconds > current ? nanoseconds - current : 0))
     }
 
     public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool {

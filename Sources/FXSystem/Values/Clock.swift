@@ -22,12 +22,14 @@ extension Timestamp {
     public var rfc3339: String {
         var seconds = time_t(self.seconds)
         var parts = unsafe tm()
-        unsafe gmtime_r(&seconds, &parts)
-        func padded(_ value: Int32, _ width: Int) -> String {
+        // A year that does not fit an Int32: the number itself says more than nothing.
+        guard unsafe gmtime_r(&seconds, &parts) != nil else { return "@\(self.seconds)" }
+        func padded(_ value: some BinaryInteger, _ width: Int) -> String {
             let digits = String(value)
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
-        let day = unsafe "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
+        let day =
+            unsafe "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))"
         let time = unsafe "\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2))"
         return "\(day)T\(time).\(padded(Int32(nanoseconds / 1000), 6))Z"
     }

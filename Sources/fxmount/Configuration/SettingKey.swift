@@ -81,8 +81,8 @@ struct SettingKey: Sendable {
     static let general: [SettingKey] = [
         SettingKey(path: "mount.allow_other", kind: .bool, standard: .bool(false), variable: "FXMOUNT_ALLOW_OTHER"),
         SettingKey(path: "mount.passthrough", kind: .bool, standard: .bool(true), variable: "FXMOUNT_PASSTHROUGH"),
-        // libfuse's own default is 10 workers; more than the processors help only while calls wait for a disk.
-        SettingKey(path: "mount.workers", kind: .integer(1...64), standard: .integer(10), variable: "FXMOUNT_WORKERS"),
+        // The default of MountOptions; more come by themselves while calls wait for a disk.
+        SettingKey(path: "mount.workers", kind: .integer(1...64), standard: .integer(4), variable: "FXMOUNT_WORKERS"),
         // Short, because the mapped directories may change behind the mount.
         SettingKey(
             path: "mount.attribute_timeout", kind: .duration, standard: .duration(.seconds(1)),
