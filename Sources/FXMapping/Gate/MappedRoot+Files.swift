@@ -51,12 +51,20 @@ extension MappedRoot {
         }
     }
 
+    /// With two milliseconds between them: a tenth of a second, and nobody who only is on the way out is left.
+    private static let closingLooks = 50
+
     /// True when somebody has the file open for writing whom this mount does not count: a process on the backing directory,
     /// or one whose passthrough handle outlived the daemon that gave it.
     private func hasUncountedWriter(_ name: Name, in directory: borrowing OwnedDescriptor) -> Bool {
         guard let probe = try? directory.open(name, [.readOnly, .nonBlocking]), let status = try? probe.status(),
             status.isRegular, !shared.ledger.hasWriters(status.identity)
         else { return false }
+        // A writer we have just stopped to count closes its descriptors a moment later, and the kernel its own.
+        for _ in 0..<MappedRoot.closingLooks {
+            if !probe.isOpenForWritingElsewhere { return false }
+            pause(milliseconds: 2)
+        }
         return probe.isOpenForWritingElsewhere
     }
 
