@@ -214,7 +214,7 @@ extension RemoteTree {
                 guard let node = state.index[id], let draft = node.draft else { return (nil, nil) }
                 if node.isHeld { return nil }
                 if let damage = node.damage { return (nil, damage) }
-                state.setSealing(id, true)
+                state.beginSealing(id)
                 return (draft, nil)
             } ?? (nil, nil)
         if let damage { return sealed(.failure(damage)) }
@@ -225,7 +225,7 @@ extension RemoteTree {
                 return sealed(.success(draft.isDiscarded ? nil : draft))
             }
         } catch {
-            endSealing(id)
+            endSealing(id, of: draft, failed: error)
             return sealed(.failure(error))
         }
         let now = services.clock.now()
@@ -242,7 +242,7 @@ extension RemoteTree {
         }
         guard isKept != true else { return }
         draft.abandonSeal()
-        endSealing(id)
+        endSealing(id, of: draft, failed: .interrupted)
         // Removed by its owner while it was being closed, or closed when the service had already ended.
         sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
@@ -254,7 +254,7 @@ extension RemoteTree {
         switch result {
         case .failure(let error):
             draft.abandonSeal()
-            endSealing(id)
+            endSealing(id, of: draft, failed: error)
             state.withLock { state in
                 // The seal's row may still be written later; this one follows it.
                 guard let node = state.index[id] else { return }
@@ -264,7 +264,7 @@ extension RemoteTree {
         case .success:
             let path = state.withLock { state in
                 draft.finishSeal(at: time)
-                state.setSealing(id, false)
+                state.endSealing(id)
                 return state.index.path(of: id)
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
@@ -273,11 +273,11 @@ extension RemoteTree {
         }
     }
 
-    /// Nothing came of a seal: whoever waited for it alone is told.
-    private func endSealing(_ id: EntryID) {
+    /// Nothing came of a seal: whoever waited for it is told, other closes of the same content included.
+    private func endSealing(_ id: EntryID, of draft: Revision? = nil, failed error: RemoteError? = nil) {
         let woken = state.withLock { state in
-            state.setSealing(id, false)
-            return state.takeSettledWaits(of: nil, below: id)
+            state.endSealing(id)
+            return state.takeSettledWaits(of: draft?.id, below: id, error: error)
         }
         answer(woken)
     }

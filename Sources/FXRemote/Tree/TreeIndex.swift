@@ -25,7 +25,9 @@ struct Node: Sendable {
     /// The engine works on it; its path must not change.
     var isSending = false
     /// Its draft is on the way into the journal.
-    var isSealing = false
+    var isSealing: Bool { sealers > 0 }
+    /// Calls that are sealing it: several can close the same file at once, and it is under way until the last has ended.
+    var sealers = 0
     /// A rename works on it; the engine must wait.
     var isHeld = false
     /// Somebody makes a draft of it; others wait for that one.

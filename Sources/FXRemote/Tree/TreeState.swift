@@ -75,8 +75,13 @@ struct TreeState: Sendable {
 
     func hasActive(below id: EntryID) -> Bool { active.contains { index.isWithin($0, id) } }
 
-    mutating func setSealing(_ id: EntryID, _ isSealing: Bool) {
-        index.update(id) { $0.isSealing = isSealing }
+    mutating func beginSealing(_ id: EntryID) {
+        index.update(id) { $0.sealers += 1 }
+        reclassify(id)
+    }
+
+    mutating func endSealing(_ id: EntryID) {
+        index.update(id) { $0.sealers -= 1 }
         reclassify(id)
     }
 
