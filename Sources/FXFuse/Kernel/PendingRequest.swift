@@ -195,6 +195,7 @@ extension OpenReply {
         var info = fuse_file_info()
         info.fh = handle
         info.direct_io = directIO ? 1 : 0
+        if needsNoFlush { unsafe fx_set_noflush(&info) }
         info.keep_cache = keepCache && backing == nil ? 1 : 0
         info.cache_readdir = isDirectory && keepCache ? 1 : 0
         return info

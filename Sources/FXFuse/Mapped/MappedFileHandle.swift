@@ -22,17 +22,19 @@ final class MappedFileHandle: FileHandle {
         node.opened(self)
     }
 
-    var openReply: OpenReply { grant.reply }
+    var openReply: OpenReply {
+        var reply = grant.reply
+        reply.needsNoFlush = !file.flags.writes
+        return reply
+    }
 
     private static func grant(_ file: MappedFile, _ node: MappedNode) -> Grant {
         let registry = node.services.backing
         switch file.kernelAccess {
         case .judged(let besidePassthrough):
             // A readable one could map the backing file if it carried its id (fuse_file_mmap looks at passthrough
-            // first). Where
-            // such handles exist, in append-only types, no inode is in passthrough mode; after a change of policy one
-            // can
-            // still be, and then the kernel refuses the open with EIO.
+            // first). Where such handles exist, in append-only types, no inode is in passthrough mode; after a change
+            // of policy one can still be, and then the kernel refuses the open with EIO.
             guard besidePassthrough else { return Grant(reply: OpenReply(directIO: true), counts: false) }
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: true)
