@@ -5,8 +5,6 @@ internal import SystemPackage
 struct OpenReply: Sendable {
     /// Every read and write comes to us; no page cache, no shared mmap.
     var directIO = false
-    /// What the page cache holds from earlier opens is still right.
-    var keepCache = false
     /// Closing tells us nothing new: no FLUSH, one round trip less (FOPEN_NOFLUSH). For handles that cannot write.
     var needsNoFlush = false
     /// The kernel reads and writes this backing file by itself.

@@ -11,7 +11,7 @@ extension fuse_lowlevel_ops {
                 raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
                 answer: { _, request, handle in
                     let pointer = HandlePointer.retain(handle)
-                    if !request.answer(open: OpenReply(), handle: pointer, isDirectory: true) {
+                    if !request.answer(open: OpenReply(), handle: pointer) {
                         HandlePointer.takeDirectory(pointer)?.release()
                     }
                 })

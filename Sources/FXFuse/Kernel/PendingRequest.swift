@@ -54,9 +54,9 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     }
 
     /// False when the kernel did not take it: it will not release the handle then.
-    consuming func answer(open reply: OpenReply, handle: UInt64, isDirectory: Bool = false) -> Bool {
+    consuming func answer(open reply: OpenReply, handle: UInt64) -> Bool {
         let raw = unsafe take()
-        var info = reply.info(handle: handle, isDirectory: isDirectory)
+        var info = reply.info(handle: handle)
         return PassthroughWire.announcing(reply.backing) { unsafe fuse_reply_open(raw, &info) } == 0
     }
 
@@ -64,7 +64,7 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
     consuming func answer(created entry: EntryReply, open reply: OpenReply, handle: UInt64) -> Bool {
         let raw = unsafe take()
         var parameter = entry.parameter
-        var info = reply.info(handle: handle, isDirectory: false)
+        var info = reply.info(handle: handle)
         return PassthroughWire.announcing(reply.backing) { unsafe fuse_reply_create(raw, &parameter, &info) } == 0
     }
 
@@ -191,13 +191,11 @@ struct EntryReply {
 }
 
 extension OpenReply {
-    fileprivate func info(handle: UInt64, isDirectory: Bool) -> fuse_file_info {
+    fileprivate func info(handle: UInt64) -> fuse_file_info {
         var info = fuse_file_info()
         info.fh = handle
         info.direct_io = directIO ? 1 : 0
         if needsNoFlush { unsafe fx_set_noflush(&info) }
-        info.keep_cache = keepCache && backing == nil ? 1 : 0
-        info.cache_readdir = isDirectory && keepCache ? 1 : 0
         return info
     }
 }
