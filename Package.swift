@@ -28,6 +28,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        // The test services only.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
     ],
     targets: [
         // What Swift cannot say: variadic calls, macros, raw system calls.
@@ -35,6 +39,12 @@ let package = Package(
         .systemLibrary(
             name: "CFuse3", pkgConfig: "fuse3",
             providers: [.apt(["libfuse3-dev", "pkg-config"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev", "pkg-config"])]),
+        .systemLibrary(
+            name: "CExpat", pkgConfig: "expat",
+            providers: [.apt(["libexpat1-dev", "pkg-config"])]),
 
         // Descriptors, names as bytes, byte counts, the monitor, threads.
         .target(
@@ -59,7 +69,7 @@ let package = Package(
         .target(
             name: "FXRemote",
             dependencies: [
-                "FXSystem",
+                "CCurl", "CExpat", "FXSystem",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -120,6 +130,36 @@ let package = Package(
             dependencies: [
                 "fxmount", "FXSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: testing),
+
+        // Servers that stand for services which cannot be had here, and a proxy that makes any service fail by script.
+        .target(
+            name: "TestServices",
+            dependencies: [
+                "FXSystem",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            path: "Tests/TestServices", swiftSettings: testing),
+        // The same as a process of its own, for tests and for work by hand: see scripts/services.
+        .executableTarget(
+            name: "test-services",
+            dependencies: [
+                "TestServices", "FXSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/ServiceRunner", swiftSettings: testing),
+        // Backends against real HTTP: the test services and SeaweedFS, with faults in between.
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "FXRemote", "FXSystem", "TestServices", "test-services",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

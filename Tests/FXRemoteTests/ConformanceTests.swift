@@ -39,14 +39,18 @@ import Testing
             modified: Timestamp(seconds: 1_000))
     }
 
+    private func stored(_ path: String) throws -> StoredFile {
+        StoredFile(path: try RelativePath(path), remoteID: path, size: .zero)
+    }
+
     private func send(_ bytes: [UInt8], as upload: Upload, to backend: any Backend) throws {
-        try backend.begin(upload)
+        _ = try backend.begin(upload)
         if !bytes.isEmpty { try backend.send(0..<UInt64(bytes.count), of: upload, from: Bytes(bytes: bytes)) }
         _ = try backend.commit(upload)
     }
 
     private func content(_ path: String, of backend: any Backend) throws -> [UInt8] {
-        let content = try backend.open(try RelativePath(path))
+        let content = try backend.open(try stored(path))
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = try unsafe bytes.withUnsafeMutableBufferPointer { buffer throws(RemoteError) in
             try unsafe content.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
@@ -60,8 +64,8 @@ import Testing
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         try backend.prepare()
-        _ = try backend.makeDirectory(try RelativePath("s"))
-        _ = try backend.makeDirectory(try RelativePath("s"))
+        _ = try backend.makeDirectory(try RelativePath("s"), in: .root)
+        _ = try backend.makeDirectory(try RelativePath("s"), in: .root)
         for bytes in [[], [1], pattern(5000)] {
             let upload = try upload("u\(bytes.count)", "s/d/f\(bytes.count)", bytes)
             #expect(try backend.standing(of: upload) == .nothing)
@@ -82,12 +86,12 @@ import Testing
         let backend = try service.make(in: bench)
         let bytes = pattern(3000)
         let upload = try upload("half", "s/f", bytes)
-        try backend.begin(upload)
+        _ = try backend.begin(upload)
         try backend.send(0..<1000, of: upload, from: Bytes(bytes: bytes))
-        #expect(throws: RemoteError.self) { try backend.open(try RelativePath("s/f")) }
-        #expect(try backend.standing(of: upload) == .partial(ByteCount(1000)))
+        #expect(throws: RemoteError.self) { try backend.open(try stored("s/f")) }
+        #expect(try backend.standing(of: upload) == .partial(ByteRanges(upTo: 1000)))
         #expect(try backend.unfinishedUploads() == [UploadID("half")])
-        try backend.begin(upload)
+        _ = try backend.begin(upload)
         try backend.send(1000..<3000, of: upload, from: Bytes(bytes: bytes))
         _ = try backend.commit(upload)
         #expect(try content("s/f", of: backend) == bytes)
@@ -100,10 +104,10 @@ import Testing
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         let upload = try upload("bad", "s/f", pattern(100))
-        try backend.begin(upload)
+        _ = try backend.begin(upload)
         try backend.send(0..<100, of: upload, from: Bytes(bytes: pattern(100, seed: 7)))
         #expect(throws: RemoteError.verificationMismatch) { try backend.commit(upload) }
-        #expect(throws: RemoteError.self) { try backend.open(try RelativePath("s/f")) }
+        #expect(throws: RemoteError.self) { try backend.open(try stored("s/f")) }
         try send(pattern(100), as: upload, to: backend)
         #expect(try content("s/f", of: backend) == pattern(100))
     }
@@ -119,7 +123,7 @@ import Testing
             try backend.rename(try RelativePath("s/a"), to: try RelativePath("s/b"), aside: UploadID("aside"))
         }
         #expect(try content("s/b", of: backend) == [1])
-        #expect(throws: RemoteError.self) { try backend.open(try RelativePath("s/a")) }
+        #expect(throws: RemoteError.self) { try backend.open(try stored("s/a")) }
     }
 
     @Test(arguments: Service.allCases) func `a complete session takes nothing more and can be completed again`(
@@ -128,7 +132,8 @@ import Testing
         let bench = try Workbench()
         let backend = try service.make(in: bench)
         try send([1], as: try upload("a", "s/a", [1]), to: backend)
-        let manifest = SessionManifest(session: try Name("s"), files: [])
+        let manifest = SessionManifest(
+            session: try Name("s"), directory: StoredDirectory(path: try RelativePath("s"), remoteID: nil), files: [])
         try backend.complete(manifest)
         try backend.complete(manifest)
         #expect(throws: RemoteError.sessionClosed(.complete)) {

@@ -38,7 +38,7 @@ import Testing
         let upload = Upload(
             id: UploadID(id), path: try RelativePath(path), size: ByteCount(UInt64(bytes.count)),
             sha256: SHA256Digest(hashing: bytes), modified: Timestamp(seconds: 1_000))
-        try store.begin(upload)
+        _ = try store.begin(upload)
         try store.send(0..<UInt64(bytes.count), of: upload, from: Bytes(bytes: bytes))
         _ = try store.commit(upload)
         return upload

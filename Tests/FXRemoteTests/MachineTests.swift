@@ -35,7 +35,7 @@ import Testing
     @Test func `what was acknowledged is not sent again`() {
         var machine = machine(known: true)
         #expect(machine.handle(.start) == .reconcile)
-        #expect(machine.handle(.reconciled(.partial(ByteCount(20)))) == .begin)
+        #expect(machine.handle(.reconciled(.partial(ByteRanges(upTo: 20)))) == .begin)
         #expect(machine.handle(.begun) == .send(20..<25))
     }
 

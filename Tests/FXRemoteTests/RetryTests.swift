@@ -162,7 +162,11 @@ import Testing
         service.stop()
         run(
             "sqlite3", bench.path + "/journal.sqlite",
-            "ALTER TABLE entries DROP COLUMN owner_group; PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)")
+            """
+            ALTER TABLE entries DROP COLUMN owner_group;
+            ALTER TABLE revisions DROP COLUMN note; ALTER TABLE revisions DROP COLUMN ranges;
+            PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)
+            """)
         let later = try bench.service()
         #expect(try later.trees[0].entry(at: RelativePath("s/f")).fileState == .committed)
         try later.start()

@@ -2,6 +2,16 @@ public import FXSystem
 
 /// What a service can do and where its limits are; callers branch on these and never on the type of a backend.
 public struct BackendFacts: Sendable, Equatable {
+    /// Calls may wait for a network, so nothing that answers the kernel makes them.
+    public var isRemote = false
+    /// `list` tells what is there; else the journal is all that is known.
+    public var listsEntries = false
+    /// How many directories are above a session: 0 when sessions are directly in the remote.
+    public var sessionDepth = 0
+    /// `mkdir` can open sessions.
+    public var makesSessions = true
+    /// Committed files can be removed, and the configuration allows it.
+    public var deletesCommitted = false
     /// A group of files becomes final by one call.
     public var completesGroups = false
     /// The size must be known before the first byte is sent.

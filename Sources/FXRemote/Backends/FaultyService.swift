@@ -4,7 +4,8 @@ internal import Synchronization
 /// A backend that fails by script and count, and is the backend it wraps otherwise.
 public final class FaultyService: Backend {
     public enum Call: String, Sendable, Hashable, CaseIterable {
-        case makeDirectory, standing, begin, send, commit, adopt, open, complete, abort, rename, setModified
+        case makeDirectory, standing, begin, send, commit, adopt, open, complete, abort, rename, setModified, list,
+            discard, delete
     }
 
     public enum Fault: Sendable {
@@ -63,13 +64,13 @@ public final class FaultyService: Backend {
     public func space() throws(RemoteError) -> FileSystemSpace { try wrapped.space() }
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { try wrapped.unfinishedUploads() }
 
-    public func makeDirectory(_ path: RelativePath) throws(RemoteError) -> String {
-        try run(.makeDirectory) { () throws(RemoteError) in try wrapped.makeDirectory(path) }
+    public func makeDirectory(_ path: RelativePath, in parent: StoredDirectory) throws(RemoteError) -> String {
+        try run(.makeDirectory) { () throws(RemoteError) in try wrapped.makeDirectory(path, in: parent) }
     }
     public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         try run(.standing) { () throws(RemoteError) in try wrapped.standing(of: upload) }
     }
-    public func begin(_ upload: Upload) throws(RemoteError) {
+    public func begin(_ upload: Upload) throws(RemoteError) -> String? {
         try run(.begin) { () throws(RemoteError) in try wrapped.begin(upload) }
     }
     public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
@@ -81,13 +82,13 @@ public final class FaultyService: Backend {
     public func adopt(_ upload: Upload, _ content: any UploadContent) throws(RemoteError) -> CommittedFile {
         try run(.adopt) { () throws(RemoteError) in try wrapped.adopt(upload, content) }
     }
-    public func open(_ path: RelativePath) throws(RemoteError) -> any CommittedContent {
-        try run(.open) { () throws(RemoteError) in try wrapped.open(path) }
+    public func open(_ file: StoredFile) throws(RemoteError) -> any CommittedContent {
+        try run(.open) { () throws(RemoteError) in try wrapped.open(file) }
     }
     public func complete(_ manifest: SessionManifest) throws(RemoteError) {
         try run(.complete) { () throws(RemoteError) in try wrapped.complete(manifest) }
     }
-    public func abort(_ session: Name) throws(RemoteError) {
+    public func abort(_ session: StoredDirectory) throws(RemoteError) {
         try run(.abort) { () throws(RemoteError) in try wrapped.abort(session) }
     }
     public func rename(_ path: RelativePath, to newPath: RelativePath, aside: UploadID) throws(RemoteError) {
@@ -96,4 +97,14 @@ public final class FaultyService: Backend {
     public func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError) {
         try run(.setModified) { () throws(RemoteError) in try wrapped.setModified(path, time) }
     }
+    public func list(_ directory: StoredDirectory) throws(RemoteError) -> [ListedEntry] {
+        try run(.list) { () throws(RemoteError) in try wrapped.list(directory) }
+    }
+    public func discard(_ upload: Upload) throws(RemoteError) {
+        try run(.discard) { () throws(RemoteError) in try wrapped.discard(upload) }
+    }
+    public func delete(_ file: StoredFile) throws(RemoteError) {
+        try run(.delete) { () throws(RemoteError) in try wrapped.delete(file) }
+    }
+    public func examine() -> [ServiceFinding] { wrapped.examine() }
 }

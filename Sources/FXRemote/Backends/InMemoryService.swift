@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// A service that keeps everything in memory: the double of every other, under the same conformance suite.
 public final class InMemoryService: Backend {
-    private struct StoredFile {
+    private struct HeldFile {
         var upload: UploadID
         var bytes: [UInt8]
         var modified: Timestamp
@@ -12,7 +12,7 @@ public final class InMemoryService: Backend {
 
     private struct Store {
         var directories: Set<RelativePath> = []
-        var files: [RelativePath: StoredFile] = [:]
+        var files: [RelativePath: HeldFile] = [:]
         var replaced: [(path: RelativePath, bytes: [UInt8])] = []
         var unfinished: [UploadID: [UInt8]] = [:]
         var complete: Set<Name> = []
@@ -41,7 +41,7 @@ public final class InMemoryService: Backend {
 
     public func prepare() throws(RemoteError) {}
 
-    public func makeDirectory(_ path: RelativePath) throws(RemoteError) -> String {
+    public func makeDirectory(_ path: RelativePath, in parent: StoredDirectory) throws(RemoteError) -> String {
         store.withLock { _ = $0.directories.insert(path) }
         return path.description
     }
@@ -53,15 +53,16 @@ public final class InMemoryService: Backend {
             {
                 return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size))
             }
-            return store.unfinished[upload.id].map { .partial(ByteCount(UInt64($0.count))) } ?? .nothing
+            return store.unfinished[upload.id].map { .partial(ByteRanges(upTo: UInt64($0.count))) } ?? .nothing
         }
     }
 
-    public func begin(_ upload: Upload) throws(RemoteError) {
+    public func begin(_ upload: Upload) throws(RemoteError) -> String? {
         try store.withLock { store throws(RemoteError) in
             try InMemoryService.checkOpen(upload.path, store)
             if store.unfinished[upload.id] == nil { store.unfinished[upload.id] = [] }
         }
+        return nil
     }
 
     public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
@@ -84,13 +85,13 @@ public final class InMemoryService: Backend {
             guard let bytes = store.unfinished.removeValue(forKey: upload.id) else { throw .protocolViolation }
             if SHA256Digest(hashing: bytes) != upload.sha256 { throw .verificationMismatch }
             if let old = store.files[upload.path] { store.replaced.append((upload.path, old.bytes)) }
-            store.files[upload.path] = StoredFile(upload: upload.id, bytes: bytes, modified: upload.modified)
+            store.files[upload.path] = HeldFile(upload: upload.id, bytes: bytes, modified: upload.modified)
             return CommittedFile(remoteID: upload.id.text, size: upload.size)
         }
     }
 
-    public func open(_ path: RelativePath) throws(RemoteError) -> any CommittedContent {
-        guard let bytes = bytes(at: path) else { throw .noSuchEntry }
+    public func open(_ file: StoredFile) throws(RemoteError) -> any CommittedContent {
+        guard let bytes = bytes(at: file.path) else { throw .noSuchEntry }
         return BytesInMemory(bytes: bytes)
     }
 
@@ -98,7 +99,7 @@ public final class InMemoryService: Backend {
         store.withLock { _ = $0.complete.insert(manifest.session) }
     }
 
-    public func abort(_ session: Name) throws(RemoteError) {}
+    public func abort(_ session: StoredDirectory) throws(RemoteError) {}
 
     public func space() throws(RemoteError) -> FileSystemSpace {
         // 1 TiB: more than any test writes.

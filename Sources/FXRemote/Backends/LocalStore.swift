@@ -69,7 +69,7 @@ public final class LocalStore: Backend {
         try perform { () throws(Errno) in try root.reopenDirectory().sync() }
     }
 
-    public func makeDirectory(_ path: RelativePath) throws(RemoteError) -> String {
+    public func makeDirectory(_ path: RelativePath, in parent: StoredDirectory) throws(RemoteError) -> String {
         _ = try perform { () throws(Errno) in try directory(path) }
         return path.description
     }
@@ -80,7 +80,8 @@ public final class LocalStore: Backend {
         try perform { () throws(Errno) in try staging.entryNames() }.map { UploadID($0.description) }
     }
 
-    public func open(_ path: RelativePath) throws(RemoteError) -> any CommittedContent {
+    public func open(_ file: StoredFile) throws(RemoteError) -> any CommittedContent {
+        let path = file.path
         guard let name = path.name else { throw .isDirectory }
         let found = try perform { () throws(Errno) in
             SpoolFile(name: name, descriptor: try existingDirectory(path.parent).open(name, .readOnly))
@@ -109,7 +110,7 @@ public final class LocalStore: Backend {
             return .committed(CommittedFile(remoteID: upload.path.description, size: upload.size))
         }
         let staged = try perform { () throws(Errno) in try status(of: try stagingName(upload), in: staging) }
-        return staged.map { .partial(min($0.size, upload.size)) } ?? .nothing
+        return staged.map { .partial(ByteRanges(upTo: min($0.size, upload.size).rawValue)) } ?? .nothing
     }
 
     /// True when a file is what an upload made, or has the same bytes.
@@ -144,11 +145,12 @@ public final class LocalStore: Backend {
         return try publish(upload, name)
     }
 
-    public func begin(_ upload: Upload) throws(RemoteError) {
+    public func begin(_ upload: Upload) throws(RemoteError) -> String? {
         try checkOpen(upload.path)
         _ = try perform { () throws(Errno) in
             try staging.open(try stagingName(upload), [.readWrite, .create], mode: 0o600)
         }
+        return nil
     }
 
     public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
@@ -281,7 +283,7 @@ extension LocalStore {
     }
 
     /// An aborted session stays as it is; only the journal knows.
-    public func abort(_ session: Name) throws(RemoteError) {}
+    public func abort(_ session: StoredDirectory) throws(RemoteError) {}
 
     /// A session with a manifest takes nothing more, whatever a journal says.
     func checkOpen(_ path: RelativePath) throws(RemoteError) {

@@ -8,7 +8,8 @@ struct UploadRun {
 
     /// - Returns: how long to wait before the next attempt; nil when it is over.
     func perform() -> Duration? {
-        guard let (revision, upload) = tree.beginSending(entry) else { return nil }
+        guard let (revision, taken) = tree.beginSending(entry) else { return nil }
+        var upload = taken
         let standing = revision.standing
         var machine = UploadMachine(
             size: upload.size, facts: tree.backend.facts, retry: tree.configuration.retry, failures: standing.attempts,
@@ -27,12 +28,14 @@ struct UploadRun {
                     entry, revision, upload, failures: machine.failures, error: machine.lastError ?? .unreachable)
                 return wait
             default:
-                action = machine.handle(event(of: action, revision, upload))
+                action = machine.handle(event(of: action, revision, &upload))
             }
         }
     }
 
-    private func event(of action: UploadMachine.Action, _ revision: Revision, _ upload: Upload) -> UploadMachine.Event {
+    private func event(of action: UploadMachine.Action, _ revision: Revision, _ upload: inout Upload)
+        -> UploadMachine.Event
+    {
         let backend = tree.backend
         do throws(RemoteError) {
             switch action {
@@ -47,11 +50,14 @@ struct UploadRun {
                     throw error
                 }
             case .begin:
-                try backend.begin(upload)
+                if let note = try backend.begin(upload), note != upload.note {
+                    try tree.keepNote(note, entry, revision)
+                    upload.note = note
+                }
                 return .begun
             case .send(let range):
                 try backend.send(range, of: upload, from: revision.content())
-                tree.noteAcknowledged(entry, revision, range.upperBound)
+                tree.noteAcknowledged(entry, revision, range)
                 return .sent(range)
             case .commit:
                 return .committed(try backend.commit(upload))

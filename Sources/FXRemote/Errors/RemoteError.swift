@@ -40,6 +40,14 @@ public enum RemoteError: Error, Sendable, Equatable {
     case timedOut
     /// The service is overloaded or restarting and may have said when to come back.
     case unavailable(retryAfter: Duration?)
+    /// TLS does not trust the server; the reason as the TLS library says it.
+    case untrustedServer(String)
+    /// The service wants something of the account first, which only a person can do.
+    case accountNeeds(AccountStep)
+    /// The service may not use sessions of this type; its name.
+    case sessionTypeNotLinked(String)
+    /// The service refused the request for good with this status; what it said, if that is text.
+    case rejected(status: Int, saying: String)
     /// The answer makes no sense.
     case protocolViolation
     /// What the service holds is not what was sent.
@@ -56,6 +64,13 @@ public enum RemoteError: Error, Sendable, Equatable {
 /// The step of local work a system call belonged to.
 public enum LocalStep: String, Sendable {
     case spool, store, journal, recovery
+}
+
+/// What a service asks of an account before it can be used.
+public enum AccountStep: String, Sendable {
+    case secondFactor, secondFactorSetup, passwordChange, newerClient
+    /// Too many wrong passwords; it opens again by itself.
+    case lockedOut
 }
 
 /// What is wrong with the journal.

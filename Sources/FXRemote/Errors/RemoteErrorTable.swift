@@ -55,6 +55,21 @@ extension RemoteError {
         case .credentials:
             Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
         case .forbidden: Row(errno: .permissionDenied, message: "the remote does not allow it for this account")
+        case .untrustedServer(let reason):
+            Row(
+                errno: .permissionDenied,
+                message:
+                    "the server's certificate is not trusted (\(reason)); set ca_file to the authority that made it")
+        case .accountNeeds(let step): Row(errno: .permissionDenied, message: RemoteError.sentence(of: step))
+        case .sessionTypeNotLinked(let type):
+            Row(
+                errno: .permissionDenied,
+                message:
+                    "the session type \"\(type)\" is not linked to the file service; an administrator has to link it")
+        case .rejected(let status, let saying):
+            Row(
+                errno: .ioError,
+                message: "the remote refused the request with status \(status)" + (saying.isEmpty ? "" : ": \(saying)"))
         case .unreachable: Row(errno: .networkUnreachable, message: "the remote cannot be reached", isTemporary: true)
         case .timedOut: Row(errno: .timedOut, message: "the remote did not answer in time", isTemporary: true)
         case .unavailable: Row(errno: .resourceTemporarilyUnavailable, message: "the remote is busy", isTemporary: true)
@@ -82,6 +97,16 @@ extension RemoteError {
             Row(errno: errno, message: "the system is short of resources (\(errno.symbol))", isTemporary: true)
         default:
             Row(errno: errno, message: "the \(step.rawValue) failed with \(errno.symbol)")
+        }
+    }
+
+    private static func sentence(of step: AccountStep) -> String {
+        switch step {
+        case .secondFactor: "the account needs a second factor, which a mount cannot give; use an account without one"
+        case .secondFactorSetup: "the account has to set up its second factor first; log in with a browser once"
+        case .passwordChange: "the account has to change its password first; log in with a browser once"
+        case .newerClient: "the service wants a newer client; update fxmount"
+        case .lockedOut: "the account is locked after wrong passwords; wait two minutes, correct the password, retry"
         }
     }
 

@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 2
+    private static let version: Int64 = 3
 
     init(path: String) throws(RemoteError) {
         do {
@@ -26,6 +26,7 @@ struct JournalDatabase: Sendable {
             if found > JournalDatabase.version { throw RemoteError.journal(.newer) }
             if found == 0 { try queue.write { try JournalDatabase.create($0) } }
             if found == 1 { try queue.write { try JournalDatabase.addGroups($0) } }
+            if found == 1 || found == 2 { try queue.write { try JournalDatabase.addProgress($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -42,8 +43,8 @@ struct JournalDatabase: Sendable {
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
                     modified_ns INTEGER NOT NULL, known INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
-                    attempts INTEGER NOT NULL, error TEXT);
-                PRAGMA user_version = 2;
+                    attempts INTEGER NOT NULL, error TEXT, note TEXT, ranges TEXT);
+                PRAGMA user_version = 3;
                 """)
     }
 
@@ -53,6 +54,16 @@ struct JournalDatabase: Sendable {
             sql: """
                 ALTER TABLE entries ADD COLUMN owner_group INTEGER NOT NULL DEFAULT 0;
                 PRAGMA user_version = 2;
+                """)
+    }
+
+    /// From layout 2, which knew only how much of an upload was acknowledged.
+    private static func addProgress(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE revisions ADD COLUMN note TEXT;
+                ALTER TABLE revisions ADD COLUMN ranges TEXT;
+                PRAGMA user_version = 3;
                 """)
     }
 
@@ -76,7 +87,7 @@ struct JournalDatabase: Sendable {
                 row.kind.rawValue,
                 Int64(row.mode), Int64(row.owner), row.modified.seconds, Int64(row.modified.nanoseconds),
                 row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
-                committed?.size.rawValue.stored, committed?.sha256.bytes.stored, committed?.remoteID,
+                committed?.size.rawValue.stored, committed?.sha256?.bytes.stored, committed?.remoteID ?? row.remoteID,
                 committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
                 Int64(row.group),
             ])
@@ -86,14 +97,14 @@ struct JournalDatabase: Sendable {
             ])
         case .putRevision(let row):
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text,
                 row.size.rawValue.stored,
                 row.sha256?.bytes.stored, row.sealed?.seconds, row.sealed.map { Int64($0.nanoseconds) },
                 row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService,
-                row.acknowledged.rawValue.stored,
-                Int64(row.attempts), row.error,
+                row.acknowledged.count.stored,
+                Int64(row.attempts), row.error, row.note, row.acknowledged.text,
             ])
         case .dropRevision(let id):
             try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [
@@ -152,11 +163,13 @@ extension EntryRow {
         modified = row.time("modified")
         created = row.time("created")
         session = (row["session"] as String?).flatMap(SessionState.init(rawValue:))
-        if let upload = row["upload"] as String?, let digest = SHA256Digest(bytes: row.bytes("sha256")) {
+        if let upload = row["upload"] as String? {
             committed = CommittedRow(
-                upload: UploadID(upload), size: ByteCount(UInt64(bitPattern: row["size"])), sha256: digest,
+                upload: UploadID(upload), size: ByteCount(UInt64(bitPattern: row["size"])),
+                sha256: SHA256Digest(bytes: row.bytes("sha256")),
                 remoteID: row["remote_id"], time: row.time("committed"))
         }
+        if kind != .file { remoteID = row["remote_id"] }
         if (row["moving_from"] as Data?) != nil { movingFrom = try RelativePath(validating: row.bytes("moving_from")) }
     }
 }
@@ -173,7 +186,10 @@ extension RevisionRow {
         sealed = (row["sealed"] as Int64?).map { _ in row.time("sealed") }
         modified = row.time("modified")
         isKnownToService = row["known"]
-        acknowledged = ByteCount(UInt64(bitPattern: row["acknowledged"]))
+        acknowledged =
+            (row["ranges"] as String?).map(ByteRanges.init(text:))
+            ?? ByteRanges(upTo: UInt64(bitPattern: row["acknowledged"]))
+        note = row["note"]
         attempts = row["attempts"]
         error = row["error"]
     }

@@ -20,6 +20,8 @@ struct EntryRow: Sendable, Equatable {
     var session: SessionState?
     /// Files only: what the remote holds under this name.
     var committed: CommittedRow?
+    /// Directories only: the service's own id.
+    var remoteID: String?
     /// The path on the remote while a rename there may not have happened yet.
     var movingFrom: RelativePath?
 }
@@ -28,7 +30,8 @@ struct EntryRow: Sendable, Equatable {
 struct CommittedRow: Sendable, Equatable {
     var upload: UploadID
     var size: ByteCount
-    var sha256: SHA256Digest
+    /// nil when the service does not tell, of a file that was not written here.
+    var sha256: SHA256Digest?
     var remoteID: String
     var time: Timestamp
 }
@@ -48,7 +51,9 @@ struct RevisionRow: Sendable, Equatable {
     /// True once the service may have heard of this upload.
     var isKnownToService: Bool
     /// Acknowledged by the service, from the start.
-    var acknowledged: ByteCount
+    var acknowledged: ByteRanges
+    /// What the backend must know to go on: see `Backend.begin`.
+    var note: String?
     var attempts: Int
     /// Why it failed, for a person.
     var error: String?

@@ -67,8 +67,8 @@ struct UploadMachine: Sendable, Equatable {
         case .reconciled(.nothing):
             acknowledged = 0
             return adopts ? .adopt : .begin
-        case .reconciled(.partial(let bytes)):
-            acknowledged = min(bytes.rawValue, size)
+        case .reconciled(.partial(let held)):
+            acknowledged = min(held.prefix, size)
             return adopts ? .adopt : .begin
         case .reconciled(.committed(let file)), .committed(let file), .adopted(let file):
             return .finish(file)

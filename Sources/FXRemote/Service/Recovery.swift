@@ -132,6 +132,7 @@ extension RemoteTree {
                     group: row.group, modified: row.modified, created: row.created, session: row.session,
                     committed: row.committed)
                 node.movingFrom = row.movingFrom
+                node.remoteID = row.remoteID
                 state.index.insert(node)
             }
             state.index.recountSubdirectories()

@@ -79,7 +79,8 @@ extension RemoteTree {
                 return TransferRecord(
                     path: RelativePath([name] + state.index.path(of: id).components), state: .committed,
                     size: committed.size,
-                    acknowledged: committed.size, attempts: 0, sha256: committed.sha256.text, committed: committed.time)
+                    acknowledged: committed.size, attempts: 0, sha256: committed.sha256?.text, committed: committed.time
+                )
             }
         }
     }

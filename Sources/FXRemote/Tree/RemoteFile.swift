@@ -51,19 +51,21 @@ public final class RemoteFile: Sendable {
     }
 
     private func readOnce(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        let (newest, committed, path) = tree.state.withLock { state in
+        let (newest, committed, stored) = tree.state.withLock { state in
             let node = state.index[entry]
-            return (node?.revisions.last, node?.committed, state.index.path(of: entry))
+            return (node?.revisions.last, node?.committed, state.storedFile(entry))
         }
         if let newest { return try unsafe newest.read(into: buffer, at: offset) }
-        if let committed { return try unsafe reader(of: committed.upload, at: path).read(into: buffer, at: offset) }
+        if let committed, let stored {
+            return try unsafe reader(of: committed.upload, stored).read(into: buffer, at: offset)
+        }
         guard let removed = state.withLock({ $0.draft }) else { throw .noSuchEntry }
         return try unsafe removed.read(into: buffer, at: offset)
     }
 
-    private func reader(of upload: UploadID, at path: RelativePath) throws(RemoteError) -> any CommittedContent {
+    private func reader(of upload: UploadID, _ stored: StoredFile) throws(RemoteError) -> any CommittedContent {
         if let reader = state.withLock({ $0.reader }), reader.upload == upload { return reader.content }
-        let content = try tree.backend.open(path)
+        let content = try tree.backend.open(stored)
         state.withLock { $0.reader = (upload, content) }
         return content
     }

@@ -93,13 +93,13 @@ public final class RemoteTree: Sendable {
     public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError)
         -> RemoteEntry
     {
-        let path = try state.withLock { state throws(RemoteError) in
+        let (path, directory) = try state.withLock { state throws(RemoteError) in
             let depth = try state.checkChange(in: parent)
             try backend.facts.names.check(name, depth: depth)
             if state.index.child(name, of: parent) != nil { throw .exists }
-            return state.index.path(of: parent).appending(name)
+            return (state.index.path(of: parent).appending(name), state.directory(parent))
         }
-        _ = try backend.makeDirectory(path)
+        let remoteID = try backend.makeDirectory(path, in: directory)
         let now = services.clock.now()
         let id = services.newEntryID()
         let entry = try state.withLock { state throws(RemoteError) in
@@ -107,10 +107,11 @@ public final class RemoteTree: Sendable {
             if state.index.child(name, of: parent) != nil { throw RemoteError.exists }
             if state.isPromised(name, in: parent) { throw RemoteError.busy }
             let isSession = parent == .root
-            let node = Node(
+            var node = Node(
                 id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,
                 owner: caller.uid, group: state.group(for: caller, in: parent), modified: now, created: now,
                 session: isSession ? .open : nil)
+            node.remoteID = remoteID
             state.index.insert(node)
             state.index.update(parent) { $0.modified = now }
             services.journal.enqueue([.put(node.row(remote: self.name))])

@@ -33,7 +33,9 @@ final class Revision: Sendable {
         var sha256: SHA256Digest?
         var sealed: Timestamp?
         var isKnownToService = false
-        var acknowledged: UInt64 = 0
+        var acknowledged = ByteRanges()
+        /// What the backend asked to remember.
+        var note: String?
         var attempts = 0
         var error: RemoteError?
         var errorText: String?
@@ -68,7 +70,8 @@ final class Revision: Sendable {
         state.sha256 = row.sha256
         state.sealed = row.sealed
         state.isKnownToService = row.isKnownToService
-        state.acknowledged = row.acknowledged.rawValue
+        state.acknowledged = row.acknowledged
+        state.note = row.note
         state.attempts = row.attempts
         state.errorText = row.error
         monitor = Monitor(state)
@@ -81,6 +84,7 @@ final class Revision: Sendable {
         var sha256: SHA256Digest?
         var sealed: Timestamp?
         var acknowledged: ByteCount
+        var note: String?
         var attempts: Int
         var error: RemoteError?
         var errorText: String?
@@ -91,7 +95,7 @@ final class Revision: Sendable {
         monitor.withLock {
             Standing(
                 phase: $0.phase, size: ByteCount($0.size), sha256: $0.sha256, sealed: $0.sealed,
-                acknowledged: ByteCount($0.acknowledged), attempts: $0.attempts, error: $0.error,
+                acknowledged: ByteCount($0.acknowledged.count), note: $0.note, attempts: $0.attempts, error: $0.error,
                 errorText: $0.errorText, isKnownToService: $0.isKnownToService)
         }
     }
@@ -104,7 +108,7 @@ final class Revision: Sendable {
             RevisionRow(
                 id: id, entry: entry, state: $0.phase, upload: upload, size: ByteCount($0.size), sha256: $0.sha256,
                 sealed: $0.sealed, modified: modified, isKnownToService: $0.isKnownToService,
-                acknowledged: ByteCount($0.acknowledged), attempts: $0.attempts, error: $0.errorText)
+                acknowledged: $0.acknowledged, note: $0.note, attempts: $0.attempts, error: $0.errorText)
         }
     }
 

@@ -89,7 +89,12 @@ extension Revision {
     }
 
     func noteKnownToService() { monitor.withLock { $0.isKnownToService = true } }
-    func noteAcknowledged(_ bytes: UInt64) { monitor.withLock { $0.acknowledged = bytes } }
+    func noteAcknowledged(_ range: Range<UInt64>) { monitor.withLock { $0.acknowledged.insert(range) } }
+    /// What the service holds, as it says itself.
+    func noteAcknowledged(exactly ranges: ByteRanges) { monitor.withLock { $0.acknowledged = ranges } }
+    func note(_ note: String) { monitor.withLock { $0.note = note } }
+    /// What is known for going on: the backend's note and what the service acknowledged.
+    var progress: (note: String?, acknowledged: ByteRanges) { monitor.withLock { ($0.note, $0.acknowledged) } }
     func noteAttempt(failures: Int, error: RemoteError) {
         monitor.withLock { state in
             state.attempts = failures

@@ -20,6 +20,7 @@ extension RemoteTree {
     private func directoryAttribute(_ attribute: String, of node: Node) -> String? {
         switch attribute {
         case "state": return node.session?.rawValue
+        case "remote_id": return node.remoteID
         case "error": return node.session == nil ? nil : obstacleText(of: node)
         case "progress":
             let totals = state.withLock { $0.totals(below: node.id) }
@@ -50,7 +51,7 @@ extension RemoteTree {
         case "error": newest?.errorText
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)
-        case "sha256": newest == nil ? node.committed?.sha256.text : newest?.sha256?.text
+        case "sha256": newest == nil ? node.committed?.sha256?.text : newest?.sha256?.text
         case "remote_id": node.committed?.remoteID
         case "committed_at": node.committed?.time.rfc3339
         default: nil

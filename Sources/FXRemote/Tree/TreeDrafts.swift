@@ -167,6 +167,12 @@ extension RemoteTree {
     /// How soon a waiting caller that was killed is let go.
     private static let deathWatchInterval: Duration = .milliseconds(100)
 
+    /// Opens what the service holds under a file's name.
+    private func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
+        guard let stored = state.withLock({ $0.storedFile(id) }) else { throw .noSuchEntry }
+        return try backend.open(stored)
+    }
+
     private func makeDraft(
         of id: EntryID, path: RelativePath, from source: (sealed: Revision?, committed: CommittedRow?), owner: UInt32
     ) throws(RemoteError) -> Revision {
@@ -178,10 +184,10 @@ extension RemoteTree {
                 do throws(RemoteError) { size = try sealed.content().copy(to: file.descriptor) } catch {
                     // It was committed in between and its spool file is gone; the remote has the same bytes.
                     if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
-                    size = try backend.open(self.path(of: id)).copy(to: file.descriptor)
+                    size = try openStored(id).copy(to: file.descriptor)
                 }
             } else if source.committed != nil {
-                size = try backend.open(path).copy(to: file.descriptor)
+                size = try openStored(id).copy(to: file.descriptor)
             }
             let draft = Revision(
                 id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner,

@@ -15,6 +15,8 @@ struct Node: Sendable {
     /// Why the session could not be completed the last time.
     var refusal: RemoteError?
     var committed: CommittedRow?
+    /// The service's own id of a directory.
+    var remoteID: String?
     /// Contents that are not on the remote yet, oldest first; at most the last is a draft.
     var revisions: [Revision] = []
     var movingFrom: RelativePath?
@@ -41,7 +43,8 @@ struct Node: Sendable {
     func row(remote: Name) -> EntryRow {
         EntryRow(
             id: id, remote: remote, parent: parent, name: name, kind: kind, mode: mode, owner: owner, group: group,
-            modified: modified, created: created, session: session, committed: committed, movingFrom: movingFrom)
+            modified: modified, created: created, session: session, committed: committed, remoteID: remoteID,
+            movingFrom: movingFrom)
     }
 
     /// True when nothing the service may have heard of is under way, so that the path may change.

@@ -113,23 +113,23 @@ extension RemoteTree {
     }
 
     private func abort(_ id: EntryID, _ token: WaitToken) throws(RemoteError) {
-        let (isDone, session) = try state.withLock { state throws(RemoteError) in
+        let (isDone, place) = try state.withLock { state throws(RemoteError) in
             guard let node = state.index[id], let session = node.session else { throw .invalidArgument }
             switch session {
-            case .aborted: return (true, node.name)
+            case .aborted: return (true, state.directory(id))
             case .complete, .completing, .expired: throw .sessionClosed(session)
-            case .open, .failed: return (false, node.name)
+            case .open, .failed: return (false, state.directory(id))
             }
         }
         if isDone { return waits.finish(token, .success(())) }
-        try backend.abort(session)
+        try backend.abort(place)
         try state.withLock { state throws(RemoteError) in
             if state.isStopped { throw RemoteError.draining }
             state.index.update(id) { $0.session = .aborted }
             guard let node = state.index[id] else { return }
             services.journal.enqueue([.put(node.row(remote: name))]) { [waits] in waits.finish(token, $0) }
         }
-        record("session_aborted", RelativePath([session]))
+        record("session_aborted", place.path)
     }
 }
 
@@ -148,6 +148,6 @@ extension TreeState {
                 path: RelativePath(Array(index.path(of: node.id).components.dropFirst())), size: committed.size,
                 sha256: committed.sha256, modified: node.modified, committed: committed.time)
         }
-        return SessionManifest(session: session.name, files: files)
+        return SessionManifest(session: session.name, directory: directory(session.id), files: files)
     }
 }

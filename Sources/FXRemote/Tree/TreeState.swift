@@ -34,6 +34,19 @@ struct TreeState: Sendable {
             subdirectories: node.subdirectories)
     }
 
+    /// A directory as the service knows it.
+    func directory(_ id: EntryID) -> StoredDirectory {
+        StoredDirectory(path: index.path(of: id), remoteID: index[id]?.remoteID)
+    }
+
+    /// What the service holds under a file's name; nil when it holds nothing.
+    func storedFile(_ id: EntryID) -> StoredFile? {
+        guard let node = index[id], let committed = node.committed else { return nil }
+        return StoredFile(
+            path: index.path(of: id), remoteID: committed.remoteID, size: committed.size,
+            directoryID: index[node.parent]?.remoteID)
+    }
+
     func takesChanges(_ id: EntryID) -> Bool {
         if isDraining { return false }
         return index.session(of: id)?.session?.takesChanges ?? true

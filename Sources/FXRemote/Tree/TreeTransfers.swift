@@ -19,8 +19,10 @@ extension RemoteTree {
             return (
                 revision,
                 Upload(
-                    id: revision.upload, path: state.index.path(of: id), size: standing.size, sha256: digest,
-                    modified: node.modified)
+                    id: revision.upload, path: state.index.path(of: id),
+                    directoryID: state.index[node.parent]?.remoteID,
+                    size: standing.size, sha256: digest, modified: node.modified, note: standing.note,
+                    acknowledged: revision.progress.acknowledged, replaces: state.storedFile(id))
             )
         }
     }
@@ -32,8 +34,17 @@ extension RemoteTree {
         journalRevision(id, revision)
     }
 
-    func noteAcknowledged(_ id: EntryID, _ revision: Revision, _ bytes: UInt64) {
-        revision.noteAcknowledged(bytes)
+    /// Keeps durably what the backend has to know to go on with an upload.
+    func keepNote(_ note: String, _ id: EntryID, _ revision: Revision) throws(RemoteError) {
+        revision.note(note)
+        let row = state.withLock { state in
+            state.index[id].map { revision.row(entry: id, modified: $0.modified) }
+        }
+        if let row { try services.journal.commit([.putRevision(row)]) }
+    }
+
+    func noteAcknowledged(_ id: EntryID, _ revision: Revision, _ range: Range<UInt64>) {
+        revision.noteAcknowledged(range)
         journalRevision(id, revision)
     }
 
@@ -82,7 +93,7 @@ extension RemoteTree {
         revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }
         record(
-            "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .string(upload.sha256.text))])
+            "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .text(upload.sha256?.text))])
         // It was touched while it was under way.
         if modified != upload.modified, backend.facts.keepsModificationTimes {
             do throws(RemoteError) { try backend.setModified(upload.path, modified) } catch {

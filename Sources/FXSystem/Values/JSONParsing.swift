@@ -1,24 +1,22 @@
-internal import FXSystem
-
-/// Reading JSON (RFC 8259) that this program or its daemon wrote, keeping the order of keys.
+/// Reading JSON (RFC 8259) from anywhere, keeping the order of keys.
 extension JSONValue {
     /// nil when `text` is not exactly one JSON value.
-    init?(parsing text: some StringProtocol) {
+    public init?(parsing text: some StringProtocol) {
         var reader = JSONReader(bytes: Array(text.utf8))
         guard let value = reader.value(depth: 0), reader.isAtEnd else { return nil }
         self = value
     }
 
-    subscript(key: String) -> JSONValue? {
+    public subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
     }
 
-    var string: String? { if case .string(let text) = self { text } else { nil } }
-    var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
-    var boolean: Bool? { if case .bool(let value) = self { value } else { nil } }
-    var elements: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
-    var members: [Member]? { if case .object(let members) = self { members } else { nil } }
+    public var string: String? { if case .string(let text) = self { text } else { nil } }
+    public var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
+    public var boolean: Bool? { if case .bool(let value) = self { value } else { nil } }
+    public var elements: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
+    public var members: [Member]? { if case .object(let members) = self { members } else { nil } }
 }
 
 private struct JSONReader {

@@ -1,0 +1,4 @@
+import ArgumentParser
+import TestServices
+
+print("no service yet")

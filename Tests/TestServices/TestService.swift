@@ -1,0 +1,8 @@
+import Hummingbird
+import HummingbirdTLS
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// A service that a test starts.
+public protocol TestService: Sendable {}
