@@ -10,6 +10,10 @@ public struct BackendFacts: Sendable, Equatable {
     public var sessionDepth = 0
     /// `mkdir` can open sessions.
     public var makesSessions = true
+    /// `mkdir` can make the directories above sessions.
+    public var makesDirectoriesAboveSessions = false
+    /// There are directories in sessions; false when a session is one flat list of files.
+    public var makesDirectories = true
     /// Committed files can be removed, and the configuration allows it.
     public var deletesCommitted = false
     /// A group of files becomes final by one call.

@@ -14,6 +14,10 @@ public enum RemoteError: Error, Sendable, Equatable {
     case directoryNotEmpty
     /// Files directly below a remote.
     case needsSession
+    /// A directory in a session of a service that has none.
+    case needsFlatNames
+    /// A directory above sessions, or a session, that only the service itself can make.
+    case madeByService
     /// Removing or replacing what is sealed or belongs to somebody else.
     case protected
     /// A change the entry's kind does not allow, such as renaming a session.

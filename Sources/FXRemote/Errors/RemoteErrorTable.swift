@@ -29,6 +29,10 @@ extension RemoteError {
         case .directoryNotEmpty: Row(errno: .directoryNotEmpty, message: "the directory is not empty")
         case .needsSession:
             Row(errno: .notPermitted, message: "files belong into a session: make one with mkdir and write into it")
+        case .needsFlatNames:
+            Row(errno: .notPermitted, message: "the remote has no directories in a session; put files directly into it")
+        case .madeByService:
+            Row(errno: .notPermitted, message: "only the service can make directories here; make it there, or use one it has")
         case .protected:
             Row(errno: .notPermitted, message: "nothing that was sealed can be removed; only a draft of your own can")
         case .notSupported: Row(errno: .notPermitted, message: "the remote cannot do this")

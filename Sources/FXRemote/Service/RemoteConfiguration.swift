@@ -19,18 +19,28 @@ public struct RemoteConfiguration: Sendable {
     public var commit: CommitMode
     public var looksTemporary: StagingRule
     public var retry: RetryPolicy
-    /// How long a rename waits for a file that is being sent, before it fails with EBUSY.
+    /// How long a call that asks the service for something else than a file's bytes may take; ETIMEDOUT then. Also how
+    /// long a rename waits for a file that is being sent, before it fails with EBUSY.
     public var operationTimeout: Duration
+    /// How old a listing of the service may be before it is asked for again.
+    public var listingTTL: Duration
+    /// Makes calls of the backend that wait for the network end with an error, now and later; called when the service
+    /// stops. May be called twice.
+    public var stopTransport: @Sendable () -> Void
     /// Files sent at the same time.
     public var connections: Int
 
     /// Four hide the sync of one file behind the bytes of another; more only fight over a disk.
     public static let standardConnections = 4
 
+    /// Short enough to see what others do, long enough for a program that walks a tree.
+    public static let standardListingTTL = Duration.seconds(10)
+
     public init(
         name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote,
         retry: RetryPolicy = RetryPolicy(),
-        operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
+        operationTimeout: Duration = .seconds(15), listingTTL: Duration = RemoteConfiguration.standardListingTTL,
+        connections: Int = RemoteConfiguration.standardConnections, stopTransport: @escaping @Sendable () -> Void = {},
         looksTemporary: @escaping StagingRule = { _, _, _ in false }
     ) {
         self.name = name
@@ -39,6 +49,8 @@ public struct RemoteConfiguration: Sendable {
         self.commit = commit
         self.retry = retry
         self.operationTimeout = operationTimeout
+        self.listingTTL = listingTTL
+        self.stopTransport = stopTransport
         self.connections = connections
         self.looksTemporary = looksTemporary
     }
