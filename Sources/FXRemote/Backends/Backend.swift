@@ -59,6 +59,9 @@ public protocol Backend: Sendable {
     func discard(_ upload: Upload) throws(RemoteError)
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
     func delete(_ file: StoredFile) throws(RemoteError)
+    /// Forgets what a person has to put right and now may have: refused credentials are tried once more.
+    /// Said by `fxmount retry`; never waits.
+    func reconsider()
     /// Looks at the service as `fxmount remote test` shows it: in order, stopping where nothing more can be learnt.
     func examine() -> [ServiceFinding]
 }
@@ -75,5 +78,6 @@ extension Backend {
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { [] }
     public func discard(_ upload: Upload) throws(RemoteError) {}
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
+    public func reconsider() {}
     public func examine() -> [ServiceFinding] { [] }
 }

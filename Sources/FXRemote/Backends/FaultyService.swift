@@ -106,5 +106,6 @@ public final class FaultyService: Backend {
     public func delete(_ file: StoredFile) throws(RemoteError) {
         try run(.delete) { () throws(RemoteError) in try wrapped.delete(file) }
     }
+    public func reconsider() { wrapped.reconsider() }
     public func examine() -> [ServiceFinding] { wrapped.examine() }
 }

@@ -50,6 +50,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case accountNeeds(AccountStep)
     /// The service may not use sessions of this type; its name.
     case sessionTypeNotLinked(String)
+    /// The service has no session type of this name, or does not show it to this account.
+    case sessionTypeUnknown(String)
     /// The service refused the request for good with this status; what it said, if that is text.
     case rejected(status: Int, saying: String)
     /// The answer makes no sense.

@@ -70,6 +70,10 @@ extension RemoteError {
                 errno: .permissionDenied,
                 message:
                     "the session type \"\(type)\" is not linked to the file service; an administrator has to link it")
+        case .sessionTypeUnknown(let type):
+            Row(
+                errno: .permissionDenied,
+                message: "the service shows this account no session type \"\(type)\"; check session_type")
         case .rejected(let status, let saying):
             Row(
                 errno: .ioError,

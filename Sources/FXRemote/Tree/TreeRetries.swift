@@ -16,6 +16,7 @@ extension RemoteTree {
     }
 
     private func retry(_ isMeant: (borrowing TreeState, EntryID) -> Bool) -> Int {
+        backend.reconsider()
         let again: [EntryID] = state.withLock { state in
             var again: [EntryID] = []
             for id in state.failed.sorted() {
