@@ -8,6 +8,10 @@ public import FXSystem
 ///
 /// Remote ids are the service's own, opaque to everybody else: a session's number, an object's key, an upload's URL.
 /// They are kept in the journal and given back, so a backend needs no memory of its own to go on after a crash.
+///
+/// `begin`, `send` and `commit` throw `.expired` when the service has forgotten the unfinished upload: it is then begun
+/// again without a note. With `facts.parallelChunks` above 1 a chunk may be sent again at any time and takes the place of
+/// what was sent before under the same range.
 public protocol Backend: Sendable {
     var facts: BackendFacts { get }
 
@@ -21,15 +25,18 @@ public protocol Backend: Sendable {
     /// What the service holds of an upload, exactly. Asked before anything is sent again.
     func standing(of upload: Upload) throws(RemoteError) -> UploadStanding
 
-    /// Starts an upload or goes on with it.
+    /// Starts an upload, or goes on with it when it has a note or was begun before; the note is nil after `standing`
+    /// said `.nothing`.
     /// - Returns: what must be known to go on after a crash, such as an upload id; it is durable before the first `send`
     ///   and comes back as `upload.note`. nil changes nothing.
     func begin(_ upload: Upload) throws(RemoteError) -> String?
 
-    /// Sends one chunk; true success means the service acknowledged it.
+    /// Sends one chunk of `facts.chunk(at:)`, cut off at the end of the file; of a service that takes chunks in order it
+    /// may begin in the middle of one. Success means the service acknowledged it.
     func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError)
 
-    /// Makes the file visible under its path, whole and verified. What was there before is kept until then.
+    /// Makes the file visible under its path, whole and verified. What was there before is kept until then. Of a file
+    /// that shrank while it was written the service may have chunks past `upload.size`: they do not belong to it.
     func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile
 
     /// Opens what the service holds.

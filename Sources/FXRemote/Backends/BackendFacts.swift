@@ -23,6 +23,9 @@ public struct BackendFacts: Sendable, Equatable {
     /// The size of one chunk, in bytes; `preferredChunk` lies in it.
     public var chunkSizes: ClosedRange<UInt64> = 1...(64 << 20)
     public var preferredChunk = ByteCount.mebibytes(8)
+    /// After so many chunks the following ones are twice as large, and so on, so that a service with a limit on their
+    /// number takes a file of any size, also one that still grows. nil: all have `preferredChunk`. See `chunk(at:)`.
+    public var chunksBeforeDoubling: UInt64?
     /// How many chunks of one file may be under way at once; 1 means in order.
     public var parallelChunks = 1
     /// Chunks can be sent while the file is still written.
@@ -37,6 +40,26 @@ public struct BackendFacts: Sendable, Equatable {
     public var names = NameRules()
 
     public init() {}
+
+    /// The chunk of a file that holds the byte at `offset`, and how many are before it. The same for every file of a
+    /// service, so that a chunk can be sent before the size is known; the last chunk of a file ends with the file.
+    public func chunk(at offset: UInt64) -> (number: UInt64, range: Range<UInt64>) {
+        var size = max(1, preferredChunk.rawValue)
+        var start: UInt64 = 0
+        var number: UInt64 = 0
+        if let step = chunksBeforeDoubling, step > 0 {
+            while true {
+                let (length, overflow) = size.multipliedReportingOverflow(by: step)
+                if overflow || offset - start < length || size >= chunkSizes.upperBound { break }
+                start += length
+                number += step
+                size = min(size * 2, chunkSizes.upperBound)
+            }
+        }
+        let index = (offset - start) / size
+        let lower = start + index * size
+        return (number + index, lower..<lower + min(size, UInt64.max - lower))
+    }
 
     /// Which names a service carries.
     public struct NameRules: Sendable, Equatable {

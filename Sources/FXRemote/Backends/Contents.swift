@@ -44,6 +44,34 @@ extension CommittedContent {
     }
 }
 
+/// Takes bytes in order, on the thread of whoever has them; must not block.
+public protocol ByteSink: Sendable {
+    /// False ends the fetch: nothing more is wanted.
+    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool
+}
+
+/// A range of a committed file on its way.
+public struct Fetch: Sendable {
+    private let cancelBody: @Sendable () -> Void
+
+    public init(cancel: @escaping @Sendable () -> Void) { cancelBody = cancel }
+
+    /// Ends it with `.interrupted` unless it has ended; returns at once.
+    public func cancel() { cancelBody() }
+}
+
+/// Content that comes from a network without holding a thread while it is on its way.
+public protocol FetchedContent: CommittedContent {
+    /// Begins to bring a range, which lies in the file, to `sink`, in order and each byte once.
+    ///
+    /// - Parameter completion: called exactly once, after the last byte, on any thread; must not block. Success means
+    ///   that all of the range was given; `.changed` that the service has another content under this name now.
+    func fetch(
+        _ range: Range<UInt64>, into sink: any ByteSink,
+        _ completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
+    ) -> Fetch
+}
+
 /// Content in a local file, which the kernel can copy or share.
 protocol LocalContent {
     func cloneContent(to target: borrowing OwnedDescriptor) throws(RemoteError) -> ByteCount
