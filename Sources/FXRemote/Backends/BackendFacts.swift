@@ -66,6 +66,8 @@ public struct BackendFacts: Sendable, Equatable {
         /// In bytes.
         public var maximumLength = Name.maximumLength
         public var mustBeUTF8 = false
+        /// Bytes no name may have.
+        public var excludedBytes: [UInt8] = []
         /// Not usable for a session.
         public var reservedForSessions: [Name] = []
         /// Not usable for an entry directly in a session.
@@ -79,6 +81,7 @@ public struct BackendFacts: Sendable, Equatable {
             if mustBeUTF8, !String(decoding: name.bytes, as: UTF8.self).utf8.elementsEqual(name.bytes) {
                 throw .unrepresentableName
             }
+            if !excludedBytes.isEmpty, name.bytes.contains(where: excludedBytes.contains) { throw .unrepresentableName }
             if depth == 0, reservedForSessions.contains(name) { throw .reservedName }
             if depth == 1, reservedInSessions.contains(name) { throw .reservedName }
         }

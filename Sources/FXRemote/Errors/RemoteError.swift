@@ -9,6 +9,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case noSuchEntry
     case noAttribute
     case exists
+    /// Another writer of the same session has this name already, or is sending a file of this name.
+    case nameTaken
     case notDirectory
     case isDirectory
     case directoryNotEmpty

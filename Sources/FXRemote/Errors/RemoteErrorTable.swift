@@ -24,6 +24,10 @@ extension RemoteError {
         case .noSuchEntry: Row(errno: .noSuchFileOrDirectory, message: "there is no such file")
         case .noAttribute: Row(errno: .noData, message: "there is no such attribute")
         case .exists: Row(errno: .fileExists, message: "the name exists")
+        case .nameTaken:
+            Row(
+                errno: .fileExists,
+                message: "another writer of this session has the name; write under another one")
         case .notDirectory: Row(errno: .notDirectory, message: "this is not a directory")
         case .isDirectory: Row(errno: .isDirectory, message: "this is a directory")
         case .directoryNotEmpty: Row(errno: .directoryNotEmpty, message: "the directory is not empty")
@@ -32,7 +36,9 @@ extension RemoteError {
         case .needsFlatNames:
             Row(errno: .notPermitted, message: "the remote has no directories in a session; put files directly into it")
         case .madeByService:
-            Row(errno: .notPermitted, message: "only the service can make directories here; make it there, or use one it has")
+            Row(
+                errno: .notPermitted,
+                message: "only the service can make directories here; make it there, or use one it has")
         case .protected:
             Row(errno: .notPermitted, message: "nothing that was sealed can be removed; only a draft of your own can")
         case .notSupported: Row(errno: .notPermitted, message: "the remote cannot do this")
