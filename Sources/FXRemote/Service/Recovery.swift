@@ -146,7 +146,7 @@ extension RemoteTree {
         let (files, completing) = state.withLock { state in
             (
                 state.active.sorted(),
-                state.index.children(of: .root).filter { $0.session == .completing }.map(\.id)
+                state.index.all.filter { $0.session == .completing }.map(\.id)
             )
         }
         for id in files { engine.submit(.upload(self, id)) }

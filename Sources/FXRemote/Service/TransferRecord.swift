@@ -98,7 +98,7 @@ extension RemoteTree {
     func counts() -> [FileState: Int] {
         state.withLock { state in
             var counts: [FileState: Int] = [:]
-            for node in state.index.nodes.values where node.kind == .file { counts[node.fileState, default: 0] += 1 }
+            for node in state.index.all where node.kind == .file { counts[node.fileState, default: 0] += 1 }
             return counts
         }
     }
@@ -106,11 +106,12 @@ extension RemoteTree {
     var statusJSON: JSONValue {
         let counts = counts()
         let sessions = state.withLock { state in
-            state.index.children(of: .root).map { node in
-                JSONValue.object([
-                    .init("name", .string(node.name.description)), .init("state", .text(node.session?.rawValue)),
-                ])
-            }
+            state.index.all.filter { $0.session != nil }.map { (state.index.path(of: $0.id), $0.session) }
+                .sorted { $0.0 < $1.0 }.map { path, session in
+                    JSONValue.object([
+                        .init("name", .string(path.description)), .init("state", .text(session?.rawValue)),
+                    ])
+                }
         }
         return .object([
             .init("name", .string(name.description)), .init("kind", .string(kind)),

@@ -32,7 +32,7 @@ public final class RemoteTree: Sendable {
         let root = Node(
             id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, group: 0,
             modified: now, created: now)
-        state = Monitor(TreeState(index: TreeIndex(root: root)))
+        state = Monitor(TreeState(index: TreeIndex(root: root), sessionDepth: configuration.backend.facts.sessionDepth))
     }
 
     public var facts: BackendFacts { backend.facts }
@@ -70,10 +70,10 @@ public final class RemoteTree: Sendable {
         return found
     }
 
-    /// The path from the session down, for messages; empty for the root.
+    /// The path below the remote, for messages; empty for the root.
     public func path(of id: EntryID) -> RelativePath { state.withLock { $0.index.path(of: id) } }
 
-    /// Finds an entry by its path from the session down.
+    /// Finds an entry by its path below the remote.
     public func entry(at path: RelativePath) throws(RemoteError) -> RemoteEntry {
         var current = root()
         for name in path.components { current = try lookup(name, in: current.id) }
@@ -89,15 +89,32 @@ public final class RemoteTree: Sendable {
 
     // MARK: - Directories
 
-    /// Answers `mkdir`; directly below the root it opens a session.
+    /// What a new directory is.
+    private enum Placement { case aboveSessions, session, inSession }
+
+    private func placement(in parent: EntryID, _ name: Name, _ state: TreeState) throws(RemoteError) -> Placement {
+        let depth = try state.checkChange(in: parent)
+        let facts = backend.facts
+        try facts.names.check(name, depth: depth)
+        if state.index.session(of: parent) != nil {
+            if !facts.makesDirectories { throw .needsFlatNames }
+            return .inSession
+        }
+        if depth == 0, facts.makesSessions { return .session }
+        if depth < 0, facts.makesDirectoriesAboveSessions { return .aboveSessions }
+        throw .madeByService
+    }
+
+    /// Answers `mkdir`; at the depth of sessions it opens one.
+    /// - Throws: `.needsFlatNames` and `.madeByService` where the service has no such directories.
     public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError)
         -> RemoteEntry
     {
-        let (path, directory) = try state.withLock { state throws(RemoteError) in
-            let depth = try state.checkChange(in: parent)
-            try backend.facts.names.check(name, depth: depth)
+        let (path, directory, placement) = try state.withLock {
+            state throws(RemoteError) -> (RelativePath, StoredDirectory, Placement) in
+            let placement = try self.placement(in: parent, name, state)
             if state.index.child(name, of: parent) != nil { throw .exists }
-            return (state.index.path(of: parent).appending(name), state.directory(parent))
+            return (state.index.path(of: parent).appending(name), state.directory(parent), placement)
         }
         let remoteID = try backend.makeDirectory(path, in: directory)
         let now = services.clock.now()
@@ -106,21 +123,21 @@ public final class RemoteTree: Sendable {
             _ = try state.checkChange(in: parent)
             if state.index.child(name, of: parent) != nil { throw RemoteError.exists }
             if state.isPromised(name, in: parent) { throw RemoteError.busy }
-            let isSession = parent == .root
             var node = Node(
-                id: id, parent: parent, name: name, kind: isSession ? .session : .directory, mode: mode & 0o7777,
-                owner: caller.uid, group: state.group(for: caller, in: parent), modified: now, created: now,
-                session: isSession ? .open : nil)
+                id: id, parent: parent, name: name, kind: placement == .session ? .session : .directory,
+                mode: mode & 0o7777, owner: caller.uid, group: state.group(for: caller, in: parent), modified: now,
+                created: now, session: placement == .session ? .open : nil)
             node.remoteID = remoteID
             state.index.insert(node)
             state.index.update(parent) { $0.modified = now }
-            services.journal.enqueue([.put(node.row(remote: self.name))])
+            state.noteChange(id)
+            journalEntry(id, &state)
             return state.entry(id)
         }
         guard let entry else { throw .noSuchEntry }
         // What goes into it is journalled at once, and would have no place after a crash.
         try services.journal.commit([])
-        if parent == .root { record("session_opened", path) }
+        if placement == .session { record("session_opened", path) }
         return entry
     }
 
@@ -138,7 +155,7 @@ public final class RemoteTree: Sendable {
         try state.withLock { state throws(RemoteError) in
             _ = try state.checkChange(of: id)
             state.index.update(id) { $0.mode = mode & 0o7777 }
-            journalEntry(id, state)
+            journalEntry(id, &state)
         }
     }
 
@@ -151,7 +168,7 @@ public final class RemoteTree: Sendable {
                 node.owner = owner ?? node.owner
                 node.group = group ?? node.group
             }
-            journalEntry(id, state)
+            journalEntry(id, &state)
         }
     }
 
@@ -166,7 +183,7 @@ public final class RemoteTree: Sendable {
         let stored: RelativePath? = try state.withLock { state throws(RemoteError) in
             let node = try state.checkChange(of: id)
             state.index.update(id) { $0.modified = time }
-            journalEntry(id, state)
+            journalEntry(id, &state)
             return node.committed != nil && !node.isSending ? state.index.path(of: id) : nil
         }
         if let stored, backend.facts.keepsModificationTimes { try backend.setModified(stored, time) }
@@ -175,8 +192,8 @@ public final class RemoteTree: Sendable {
     // MARK: - Small tools of the extensions
 
     /// Queues the row of an entry; called under the tree's lock, so that the journal sees the order of memory.
-    func journalEntry(_ id: EntryID, _ state: borrowing TreeState) {
-        if let node = state.index[id], id != .root { services.journal.enqueue([.put(node.row(remote: name))]) }
+    func journalEntry(_ id: EntryID, _ state: inout TreeState) {
+        services.journal.enqueue(state.rows(of: id, remote: name))
     }
 
     func record(_ kind: String, _ path: RelativePath, _ more: [JSONValue.Member] = []) {

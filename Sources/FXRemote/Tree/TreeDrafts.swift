@@ -29,7 +29,7 @@ extension RemoteTree {
         let exclusive = flags.contains(.exclusive)
         let (path, existing) = try state.withLock { state throws(RemoteError) in
             let depth = try state.checkChange(in: parent)
-            if parent == .root { throw .needsSession }
+            if depth < 1 || state.index.session(of: parent) == nil { throw .needsSession }
             try backend.facts.names.check(name, depth: depth)
             return (state.index.path(of: parent).appending(name), state.index.child(name, of: parent)?.id)
         }
@@ -61,9 +61,8 @@ extension RemoteTree {
                 node.writers = 1
                 state.index.insert(node)
                 state.index.update(parent) { $0.modified = now }
-                services.journal.enqueue([
-                    .put(node.row(remote: self.name)), .putRevision(revision.row(entry: id, modified: now)),
-                ])
+                services.journal.enqueue(
+                    state.rows(of: id, remote: self.name) + [.putRevision(revision.row(entry: id, modified: now))])
             }
         } catch {
             try? services.spool.remove(file.name, because: .droppedDraft)
@@ -198,7 +197,9 @@ extension RemoteTree {
                     node.revisions.append(draft)
                     node.isDrafting = false
                 }
-                services.journal.enqueue([.putRevision(draft.row(entry: id, modified: node.modified))])
+                services.journal.enqueue(
+                    state.missingRows(of: id, remote: name)
+                        + [.putRevision(draft.row(entry: id, modified: node.modified))])
             }
             return draft
         } catch {

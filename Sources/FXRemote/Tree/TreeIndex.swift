@@ -1,118 +1,119 @@
 internal import FXSystem
 
-/// One entry of a remote in memory.
-struct Node: Sendable {
-    var id: EntryID
-    var parent: EntryID
-    var name: Name
-    var kind: EntryRow.Kind
-    var mode: UInt32
-    var owner: UInt32
-    var group: UInt32
-    var modified: Timestamp
-    var created: Timestamp
-    var session: SessionState?
-    /// Why the session could not be completed the last time.
-    var refusal: RemoteError?
-    var committed: CommittedRow?
-    /// The service's own id of a directory.
-    var remoteID: String?
-    /// Contents that are not on the remote yet, oldest first; at most the last is a draft.
-    var revisions: [Revision] = []
-    var movingFrom: RelativePath?
-    /// Open handles that may write.
-    var writers = 0
-    /// The name looks temporary: closing does not seal.
-    var isTemporary = false
-    /// The engine works on it; its path must not change.
-    var isSending = false
-    /// Its draft is on the way into the journal.
-    var isSealing: Bool { sealers > 0 }
-    /// Calls that are sealing it: several can close the same file at once, and it is under way until the last has ended.
-    var sealers = 0
-    /// A rename works on it; the engine must wait.
-    var isHeld = false
-    /// Somebody makes a draft of it; others wait for that one.
-    var isDrafting = false
-    /// A write to its draft failed: it is not what its writer meant it to be, and is not sealed until somebody opens
-    /// it for
-    /// writing again.
-    var damage: RemoteError?
-    var subdirectories: UInt32 = 0
+/// All entries of a remote by id and by name. Pure; guarded by the tree.
+struct TreeIndex: Sendable {
+    /// Without gaps; the last takes the place of one that goes.
+    private var nodes: ContiguousArray<Node>
+    private var slots: [EntryID: Int32]
+    private var children: [EntryID: Children] = [:]
 
-    func row(remote: Name) -> EntryRow {
-        EntryRow(
-            id: id, remote: remote, parent: parent, name: name, kind: kind, mode: mode, owner: owner, group: group,
-            modified: modified, created: created, session: session, committed: committed, remoteID: remoteID,
-            movingFrom: movingFrom)
-    }
+    private struct Children: Sendable {
+        var byName: [Name: EntryID] = [:]
+        /// Ascending, which is the order of creation.
+        var ordered: [EntryID] = []
 
-    /// True when nothing the service may have heard of is under way, so that the path may change.
-    var isSettled: Bool {
-        if isSending || isHeld || isDrafting || isSealing { return false }
-        return revisions.allSatisfy {
-            let standing = $0.standing
-            return standing.phase == .draft || standing.phase == .failed || !standing.isKnownToService
+        /// Where an id is, or belongs.
+        func position(of id: EntryID) -> Int {
+            if let last = ordered.last, last < id { return ordered.count }
+            var (low, high) = (0, ordered.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if ordered[middle] < id { low = middle + 1 } else { high = middle }
+            }
+            return low
         }
     }
 
-    /// The draft on top, if there is one.
-    var draft: Revision? { revisions.last.flatMap { $0.phase == .draft ? $0 : nil } }
-    var failed: Revision? { revisions.first { $0.phase == .failed } }
-    /// The content whose turn it is.
-    var nextToSend: Revision? { revisions.first { $0.phase != .failed } }
-    var isNeverSealed: Bool { committed == nil && revisions.allSatisfy { $0.phase == .draft } }
-
-    var fileState: FileState { revisions.last?.phase ?? (committed == nil ? .draft : .committed) }
-    var size: ByteCount { revisions.last?.size ?? committed?.size ?? .zero }
-}
-
-/// All entries of a remote by id and by name. Pure; guarded by the tree.
-struct TreeIndex: Sendable {
-    private(set) var nodes: [EntryID: Node]
-    private var children: [EntryID: [Name: EntryID]] = [:]
-
-    init(root: Node) { nodes = [root.id: root] }
-
-    subscript(id: EntryID) -> Node? { nodes[id] }
-
-    func child(_ name: Name, of parent: EntryID) -> Node? {
-        guard let id = children[parent]?[name] else { return nil }
-        return nodes[id]
+    init(root: Node) {
+        nodes = [root]
+        slots = [root.id: 0]
     }
 
-    func children(of parent: EntryID) -> [Node] {
-        (children[parent] ?? [:]).values.compactMap { nodes[$0] }.sorted { $0.id < $1.id }
-    }
+    subscript(id: EntryID) -> Node? { slots[id].map { nodes[Int($0)] } }
 
-    func isEmpty(_ parent: EntryID) -> Bool { children[parent]?.isEmpty ?? true }
+    /// Every entry, in no order.
+    var all: ContiguousArray<Node> { nodes }
+
+    func child(_ name: Name, of parent: EntryID) -> Node? { children[parent]?.byName[name].flatMap { self[$0] } }
+
+    func children(of parent: EntryID) -> [Node] { childIDs(of: parent).compactMap { self[$0] } }
+
+    /// In the order of creation; costs nothing.
+    func childIDs(of parent: EntryID) -> [EntryID] { children[parent]?.ordered ?? [] }
+
+    func isEmpty(_ parent: EntryID) -> Bool { children[parent]?.ordered.isEmpty ?? true }
 
     mutating func insert(_ node: Node) {
-        nodes[node.id] = node
-        children[node.parent, default: [:]][node.name] = node.id
-        if node.kind != .file { nodes[node.parent]?.subdirectories += 1 }
+        slots[node.id] = Int32(nodes.count)
+        nodes.append(node)
+        var siblings = children.removeValue(forKey: node.parent) ?? Children()
+        siblings.byName[node.name] = node.id
+        siblings.ordered.insert(node.id, at: siblings.position(of: node.id))
+        children[node.parent] = siblings
+        if node.kind != .file { update(node.parent) { $0.subdirectories += 1 } }
     }
 
     @discardableResult
     mutating func remove(_ id: EntryID) -> Node? {
-        guard let node = nodes.removeValue(forKey: id) else { return nil }
-        children[node.parent]?[node.name] = nil
-        if node.kind != .file { nodes[node.parent]?.subdirectories -= 1 }
+        guard let node = take(id) else { return nil }
+        guard var siblings = children.removeValue(forKey: node.parent) else { return node }
+        if siblings.byName[node.name] == id { siblings.byName[node.name] = nil }
+        let position = siblings.position(of: id)
+        if position < siblings.ordered.count, siblings.ordered[position] == id { siblings.ordered.remove(at: position) }
+        if !siblings.ordered.isEmpty { children[node.parent] = siblings }
+        if node.kind != .file { update(node.parent) { $0.subdirectories -= 1 } }
         return node
     }
 
-    mutating func update(_ id: EntryID, _ change: (inout Node) -> Void) {
-        if var node = nodes.removeValue(forKey: id) {
-            change(&node)
-            nodes[id] = node
+    private mutating func take(_ id: EntryID) -> Node? {
+        guard let slot = slots.removeValue(forKey: id) else { return nil }
+        let node = nodes[Int(slot)]
+        if let last = nodes.popLast(), last.id != id {
+            nodes[Int(slot)] = last
+            slots[last.id] = slot
         }
+        return node
+    }
+
+    /// Takes entries of one directory out, with everything below them; returns all of it.
+    mutating func remove(_ gone: Set<EntryID>, from parent: EntryID) -> [Node] {
+        guard var siblings = children.removeValue(forKey: parent) else { return [] }
+        var removed: [Node] = []
+        for id in gone {
+            guard let node = take(id) else { continue }
+            removed.append(node)
+            if siblings.byName[node.name] == id { siblings.byName[node.name] = nil }
+            if node.kind != .file { update(parent) { $0.subdirectories -= 1 } }
+            removed += removeAll(below: id)
+        }
+        siblings.ordered.removeAll { gone.contains($0) }
+        if !siblings.ordered.isEmpty { children[parent] = siblings }
+        return removed
+    }
+
+    private mutating func removeAll(below id: EntryID) -> [Node] {
+        var removed: [Node] = []
+        // A list and not a recursion: directories may be deep.
+        var waiting = [id]
+        while let next = waiting.popLast() {
+            for child in children.removeValue(forKey: next)?.ordered ?? [] {
+                guard let node = take(child) else { continue }
+                if node.kind != .file { waiting.append(child) }
+                removed.append(node)
+            }
+        }
+        return removed
+    }
+
+    mutating func update(_ id: EntryID, _ change: (inout Node) -> Void) {
+        if let slot = slots[id] { change(&nodes[Int(slot)]) }
     }
 
     /// After a load in which children may have come before their parents.
     mutating func recountSubdirectories() {
-        for id in nodes.keys {
-            let count = (children[id] ?? [:]).values.count { nodes[$0]?.kind != .file }
-            nodes[id]?.subdirectories = UInt32(count)
+        for slot in nodes.indices {
+            let count = childIDs(of: nodes[slot].id).count { self[$0]?.kind != .file }
+            nodes[slot].subdirectories = UInt32(count)
         }
     }
 
@@ -123,35 +124,48 @@ struct TreeIndex: Sendable {
         insert(node)
     }
 
-    /// From the session down; empty for the root.
+    /// From the first directory below the root down; empty for the root.
     func path(of id: EntryID) -> RelativePath {
         var names: [Name] = []
         var current = id
-        while current != .root, let node = nodes[current] {
+        while current != .root, let node = self[current] {
             names.append(node.name)
             current = node.parent
         }
         return RelativePath(names.reversed())
     }
 
-    /// The session an entry is or lies in; nil for the root.
+    /// The session an entry is or lies in; nil above sessions.
     func session(of id: EntryID) -> Node? {
         var current = id
-        while let node = nodes[current] {
-            if node.parent == .root, current != .root { return node }
-            if current == .root { return nil }
+        while current != .root, let node = self[current] {
+            if node.session != nil { return node }
             current = node.parent
         }
         return nil
     }
 
-    /// How many directories are above: 0 for a session.
-    func depth(of id: EntryID) -> Int { path(of: id).components.count - 1 }
+    /// The path of an entry within its session; empty for the session.
+    func pathInSession(of id: EntryID) -> RelativePath {
+        guard let session = session(of: id) else { return path(of: id) }
+        return RelativePath(Array(path(of: id).components.dropFirst(depth(of: session.id))))
+    }
+
+    /// How many names the path of an entry has; 0 for the root.
+    func depth(of id: EntryID) -> Int {
+        var depth = 0
+        var current = id
+        while current != .root, let node = self[current] {
+            depth += 1
+            current = node.parent
+        }
+        return depth
+    }
 
     func isWithin(_ id: EntryID, _ ancestor: EntryID) -> Bool {
         var current = id
         while current != ancestor {
-            guard current != .root, let node = nodes[current] else { return false }
+            guard current != .root, let node = self[current] else { return false }
             current = node.parent
         }
         return true
@@ -162,14 +176,14 @@ struct TreeIndex: Sendable {
         // A list and not a recursion: directories may be deep.
         var waiting = [id]
         while let next = waiting.popLast() {
-            guard let node = nodes[next] else { continue }
-            if node.kind == .file { body(node) } else if let below = children[next] { waiting += below.values }
+            guard let node = self[next] else { continue }
+            if node.kind == .file { body(node) } else { waiting += childIDs(of: next) }
         }
     }
 
     /// Every file at or below an entry, in path order.
     func files(below id: EntryID) -> [Node] {
-        guard let node = nodes[id] else { return [] }
+        guard let node = self[id] else { return [] }
         if node.kind == .file { return [node] }
         return children(of: id).sorted { $0.name < $1.name }.flatMap { files(below: $0.id) }
     }

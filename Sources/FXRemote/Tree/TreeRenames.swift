@@ -76,11 +76,13 @@ extension RemoteTree {
     ) throws(RemoteError) -> Plan? {
         _ = try state.checkChange(in: parent)
         guard let source = state.index.child(name, of: parent) else { throw .noSuchEntry }
-        if parent == .root { throw .notSupported }
+        guard let session = state.index.session(of: parent) else { throw .notSupported }
         let depth = try state.checkChange(in: newParent)
-        if newParent == .root { throw source.kind == .file ? .needsSession : .notSupported }
+        guard let newSession = state.index.session(of: newParent) else {
+            throw source.kind == .file ? .needsSession : .notSupported
+        }
         if mode == .exchange { throw .invalidArgument }
-        if state.index.session(of: parent)?.id != state.index.session(of: newParent)?.id { throw .acrossSessions }
+        if session.id != newSession.id { throw .acrossSessions }
         try backend.facts.names.check(newName, depth: depth)
         if state.index.isWithin(newParent, source.id) { throw .invalidArgument }
         let target = state.index.child(newName, of: newParent)
@@ -110,8 +112,11 @@ extension RemoteTree {
         moved.parent = newParent
         moved.name = newName
         moved.movingFrom = plan.path
-        var intent: [JournalChange] = [.put(moved.row(remote: name))]
-        if let target = plan.target { intent.insert(.dropEntry(target.id), at: 0) }
+        var intent = state.withLock {
+            $0.missingRows(of: plan.source.id, remote: name) + $0.missingRows(of: newParent, remote: name)
+        }
+        if let target = plan.target { intent.append(.dropEntry(target.id)) }
+        intent.append(.put(moved.row(remote: name)))
         try services.journal.commit(intent)
         do throws(RemoteError) {
             try backend.rename(plan.path, to: plan.newPath, aside: services.spool.newUploadID())
@@ -164,7 +169,8 @@ extension RemoteTree {
             state.index.update(newParent) { $0.modified = now }
             let files = state.index.files(below: id)
             for node in files { state.index.update(node.id) { $0.isHeld = false } }
-            if let node = state.index[id] { changes.append(.put(node.row(remote: name))) }
+            changes += state.rows(of: id, remote: name)
+            state.noteChange(id)
             state.reclassify(id)
             services.journal.enqueue(changes)
             return (dropped, files.map(\.id))

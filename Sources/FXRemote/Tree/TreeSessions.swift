@@ -45,7 +45,7 @@ extension RemoteTree {
                 node.session = .completing
                 node.refusal = nil
             }
-            journalEntry(id, state)
+            journalEntry(id, &state)
             return false
         }
         if isDone { return waits.finish(token, .success(())) }
@@ -86,7 +86,7 @@ extension RemoteTree {
             }
             if let completed { try services.journal.commit([.put(completed)]) }
             record(
-                "session_complete", RelativePath([manifest.session]),
+                "session_complete", manifest.directory.path,
                 [.init("files", .integer(Int64(manifest.files.count)))])
             finishCompletion(of: id, .success(()))
         } catch {
@@ -97,7 +97,7 @@ extension RemoteTree {
                     node.session = .open
                     node.refusal = error
                 }
-                journalEntry(id, state)
+                journalEntry(id, &state)
                 return false
             }
             record(
@@ -145,7 +145,7 @@ extension TreeState {
         let files = index.files(below: session.id).compactMap { node -> SessionManifest.File? in
             guard let committed = node.committed else { return nil }
             return SessionManifest.File(
-                path: RelativePath(Array(index.path(of: node.id).components.dropFirst())), size: committed.size,
+                path: index.pathInSession(of: node.id), size: committed.size,
                 sha256: committed.sha256, modified: node.modified, committed: committed.time)
         }
         return SessionManifest(session: session.name, directory: directory(session.id), files: files)

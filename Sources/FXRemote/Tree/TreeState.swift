@@ -4,6 +4,10 @@ internal import Synchronization
 /// What the lock of a tree guards.
 struct TreeState: Sendable {
     var index: TreeIndex
+    /// How many directories are above a session.
+    let sessionDepth: Int
+    /// Counts what changes here, so that a listing can tell what happened after it began.
+    private(set) var changes: UInt64 = 0
     var isDraining = false
     /// The journal takes nothing more.
     var isStopped = false
@@ -19,7 +23,38 @@ struct TreeState: Sendable {
     /// Names a rename is about to give.
     var promisedNames: [EntryID: Set<Name>] = [:]
 
-    init(index: TreeIndex) { self.index = index }
+    init(index: TreeIndex, sessionDepth: Int = 0) {
+        self.index = index
+        self.sessionDepth = sessionDepth
+    }
+
+    /// From here on listings that have begun know less of an entry than this program.
+    mutating func noteChange(_ id: EntryID) {
+        changes += 1
+        let number = changes
+        index.update(id) { $0.lastChange = number }
+    }
+
+    /// Rows of an entry and of those above it that the journal has not got; the upper ones first.
+    mutating func missingRows(of id: EntryID, remote: Name) -> [JournalChange] {
+        var rows: [JournalChange] = []
+        var current = id
+        // What is above something journalled is journalled.
+        while current != .root, let node = index[current], node.isFound {
+            index.update(current) { $0.setJournalled() }
+            if let known = index[current] { rows.append(.put(known.row(remote: remote))) }
+            current = node.parent
+        }
+        return rows.reversed()
+    }
+
+    /// The row of an entry as it is now, after those above it that the journal has not got.
+    mutating func rows(of id: EntryID, remote: Name) -> [JournalChange] {
+        guard id != .root, let node = index[id] else { return [] }
+        let above = missingRows(of: node.parent, remote: remote)
+        index.update(id) { $0.setJournalled() }
+        return above + (index[id].map { [.put($0.row(remote: remote))] } ?? [])
+    }
 
     func entry(_ id: EntryID) -> RemoteEntry? {
         guard let node = index[id] else { return nil }
@@ -47,22 +82,29 @@ struct TreeState: Sendable {
             directoryID: index[node.parent]?.remoteID)
     }
 
+    /// How deep an entry of a directory is: 0 for a session, 1 for what is directly in one, less than 0 above sessions.
+    func depth(in parent: EntryID) -> Int {
+        guard let session = index.session(of: parent) else { return index.depth(of: parent) - sessionDepth }
+        return index.depth(of: parent) - index.depth(of: session.id) + 1
+    }
+
     func takesChanges(_ id: EntryID) -> Bool {
         if isDraining { return false }
         return index.session(of: id)?.session?.takesChanges ?? true
     }
 
-    /// Refuses a new entry where none may be made; returns its depth: 0 for a session.
+    /// Refuses a new entry where none may be made; returns its depth, see `depth(in:)`.
     func checkChange(in parent: EntryID) throws(RemoteError) -> Int {
         guard let node = index[parent] else { throw .noSuchEntry }
         if node.kind == .file { throw .notDirectory }
         try checkOpen(parent)
-        return parent == .root ? 0 : index.path(of: parent).components.count
+        return depth(in: parent)
     }
 
     func checkChange(of id: EntryID) throws(RemoteError) -> Node {
         guard let node = index[id] else { throw .noSuchEntry }
         try checkOpen(id)
+        if node.kind == .file, index.session(of: id) == nil { throw .needsSession }
         return node
     }
 

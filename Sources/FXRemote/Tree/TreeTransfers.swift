@@ -71,8 +71,9 @@ extension RemoteTree {
             }
             revision.setPhase(.committed)
             state.recent.note(id)
+            state.noteChange(id)
             state.reclassify(id)
-            journalEntry(id, state)
+            journalEntry(id, &state)
             let node = state.index[id]
             let modified = node?.modified ?? upload.modified
             var committed = revision.row(entry: id, modified: modified)

@@ -25,6 +25,9 @@ public struct UploadID: Hashable, Sendable {
     public var text: String
 
     public init(_ text: String) { self.text = text }
+
+    /// Of a content that was not sent from here, when the service does not tell.
+    public static let unknown = UploadID("")
 }
 
 /// A call that waits for transfers; see `RemoteTree.cancel(_:)`.
