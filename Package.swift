@@ -140,8 +140,7 @@ let package = Package(
             dependencies: [
                 "FXSystem",
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -155,11 +154,19 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/ServiceRunner", swiftSettings: testing),
+        // Starts, steers and looks into the test services and SeaweedFS; for every test target that needs a service.
+        .target(
+            name: "ServiceFixtures",
+            dependencies: [
+                "CSyscalls", "FXSystem",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            path: "Tests/ServiceFixtures", swiftSettings: testing),
         // Backends against real HTTP: the test services and SeaweedFS, with faults in between.
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "FXRemote", "FXSystem", "TestServices", "test-services",
+                "FXRemote", "FXSystem", "ServiceFixtures", "TestServices", "test-services",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

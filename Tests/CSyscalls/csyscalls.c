@@ -30,6 +30,7 @@ long cs_openat2_beneath(int d, const char *path, int flags) {
     R(syscall(SYS_openat2, d, path, &how, sizeof how));
 }
 long cs_close(int fd) { R(close(fd)); }
+long cs_pipe(int ends[2]) { R(pipe2(ends, O_CLOEXEC)); }
 long cs_pread(int fd, void *b, size_t n, int64_t o) { R(pread(fd, b, n, o)); }
 long cs_pwrite(int fd, const void *b, size_t n, int64_t o) { R(pwrite(fd, b, n, o)); }
 long cs_read(int fd, void *b, size_t n) { R(read(fd, b, n)); }

@@ -1,5 +1,4 @@
-import Hummingbird
-import HummingbirdTLS
+import HummingbirdCore
 import NIOCore
 import NIOPosix
 import NIOSSL

@@ -21,6 +21,8 @@ long cs_open(const char *path, int flags, unsigned mode);
 long cs_openat(int directory, const char *path, int flags, unsigned mode);
 long cs_openat2_beneath(int directory, const char *path, int flags);
 long cs_close(int fd);
+// Both ends are closed on exec.
+long cs_pipe(int ends[2]);
 long cs_pread(int fd, void *buffer, size_t length, int64_t offset);
 long cs_pwrite(int fd, const void *buffer, size_t length, int64_t offset);
 long cs_read(int fd, void *buffer, size_t length);
