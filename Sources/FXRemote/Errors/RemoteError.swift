@@ -33,7 +33,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case acrossSessions
     /// The entry is being sent; the rename can be tried again.
     case busy
-    case tooLarge(limit: ByteCount)
+    /// nil when the service does not say where its limit is.
+    case tooLarge(limit: ByteCount?)
     case quotaExceeded
     /// The service has no room.
     case serviceFull

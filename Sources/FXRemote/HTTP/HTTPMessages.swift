@@ -74,7 +74,8 @@ public struct HTTPDeadlines: Sendable, Equatable {
 
 /// Takes a response body piece by piece, on the transport's thread: it must not block.
 public protocol HTTPSink: Sendable {
-    /// Called once before the first piece, for a status of 200…299 only; false refuses the body and ends the exchange.
+    /// Called once before the first piece, also when there will be none, for a status of 200…299 only; false refuses the
+    /// body and ends the exchange.
     func begin(status: Int, fields: HTTPFields) -> Bool
     /// False ends the exchange with `.refusedBody`.
     func receive(_ bytes: UnsafeRawBufferPointer) -> Bool
@@ -133,7 +134,7 @@ public enum HTTPFailure: Error, Sendable, Equatable {
     case unreachable(String)
     /// TLS said no: the certificate or the protocol. Nothing was sent.
     case untrusted(String)
-    /// A deadline passed; `isSent` is false when the service cannot have seen the request.
+    /// A deadline passed; `isSent` is false when the service cannot have seen anything of the request.
     case timedOut(isSent: Bool)
     /// The connection ended before the answer did; `isSent` as above.
     case cut(isSent: Bool)
@@ -145,6 +146,10 @@ public enum HTTPFailure: Error, Sendable, Equatable {
     case refusedBody
     /// The content of the request could not be read.
     case unreadable(RemoteError)
+    /// The request cannot be sent as it is, such as for a line break in a field. Nothing was sent.
+    case unsendable(String)
+    /// More exchanges wait than the transport holds. Nothing was sent.
+    case overloaded
     /// `HTTPCall.cancel` or the transport's end.
     case cancelled
 
@@ -157,6 +162,8 @@ public enum HTTPFailure: Error, Sendable, Equatable {
         case .cut: .unreachable
         case .tooLong, .nonsense, .refusedBody: .protocolViolation
         case .unreadable(let error): error
+        case .unsendable: .invalidArgument
+        case .overloaded: .unavailable(retryAfter: nil)
         case .cancelled: .interrupted
         }
     }

@@ -6,7 +6,8 @@ enum RetryAfter {
     static func duration(_ value: String?, now: Timestamp) -> Duration? {
         guard let value else { return nil }
         if let seconds = Int64(value), seconds >= 0 { return .seconds(min(seconds, longest)) }
-        return nil
+        guard let moment = HTTPDate.parse(value, now: now) else { return nil }
+        return .seconds(min(max(moment.seconds - now.seconds, 0), longest))
     }
 
     /// Nobody means more than a week.

@@ -79,10 +79,13 @@ public struct ContinuousDeadline: Sendable, Comparable {
     let nanoseconds: UInt64
 
     /// The moment `duration` from now.
-    public static func after(_ duration: Duration) -> ContinuousDeadline {
-        let start = now().nanoseconds
+    public static func after(_ duration: Duration) -> ContinuousDeadline { now().advanced(by: duration) }
+
+    /// The moment `duration` after this one; this one when `duration` is negative.
+    public func advanced(by duration: Duration) -> ContinuousDeadline {
+        let start = nanoseconds
         let parts = duration.components
-        if duration <= .zero { return ContinuousDeadline(nanoseconds: start) }
+        if duration <= .zero { return self }
         // A span past the end of the clock, five hundred years, is one without end.
         let (whole, isLong) = UInt64(parts.seconds).multipliedReportingOverflow(by: 1_000_000_000)
         let (end, isPast) = start.addingReportingOverflow(whole &+ UInt64(parts.attoseconds / 1_000_000_000))
@@ -101,6 +104,12 @@ public struct ContinuousDeadline: Sendable, Comparable {
     public var remaining: Duration {
         let current = ContinuousDeadline.now().nanoseconds
         return .nanoseconds(Int64(clamping: nanoseconds > current ? nanoseconds - current : 0))
+    }
+
+    /// The time since this moment; zero when it is still to come.
+    public var elapsed: Duration {
+        let current = ContinuousDeadline.now().nanoseconds
+        return .nanoseconds(Int64(clamping: current > nanoseconds ? current - nanoseconds : 0))
     }
 
     public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool {
