@@ -75,11 +75,19 @@ public struct ServiceFinding: Sendable, Equatable {
     public var subject: String
     /// What was found, and what to do about it when something is wrong.
     public var sentence: String
+    /// Why it fails, where an error says it: whether trying again helps, and the exit code, come from it.
+    public var error: RemoteError?
 
-    public init(_ verdict: Verdict, _ subject: String, _ sentence: String) {
+    public init(_ verdict: Verdict, _ subject: String, _ sentence: String, error: RemoteError? = nil) {
         self.verdict = verdict
         self.subject = subject
         self.sentence = sentence
+        self.error = error
+    }
+
+    /// A failure in the words of its error.
+    public static func failure(_ subject: String, _ error: RemoteError) -> ServiceFinding {
+        ServiceFinding(.fails, subject, error.message, error: error)
     }
 }
 

@@ -42,6 +42,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case incomplete([RelativePath])
     case invalidArgument
     case credentials
+    /// There is nothing to log in with; why.
+    case noSecret(String)
     case forbidden
     case unreachable
     case timedOut

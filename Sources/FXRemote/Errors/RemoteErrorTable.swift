@@ -65,6 +65,7 @@ extension RemoteError {
         case .invalidArgument: Row(errno: .invalidArgument, message: "this value makes no sense here")
         case .credentials:
             Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
+        case .noSecret(let reason): Row(errno: .permissionDenied, message: reason)
         case .forbidden: Row(errno: .permissionDenied, message: "the remote does not allow it for this account")
         case .untrustedServer(let reason):
             Row(

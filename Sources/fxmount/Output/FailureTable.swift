@@ -43,7 +43,9 @@ extension CommandFailure {
     private init(_ error: RemoteError) {
         let status: ExitStatus =
             switch error {
-            case .credentials, .forbidden: .credentials
+            case .credentials, .noSecret, .forbidden, .accountNeeds, .sessionTypeNotLinked, .sessionTypeUnknown:
+                .credentials
+            case .untrustedServer: .configuration
             case .protected: .policy
             case .verificationMismatch: .verification
             case .incomplete: .workLeft
