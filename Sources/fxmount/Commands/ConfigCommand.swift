@@ -21,7 +21,8 @@ struct ConfigCommand: ParsableCommand {
             let configuration = try context.configuration()
             var rows: [(key: String, setting: Setting)] = configuration.settings.map { ($0.key, $0.value) }
             for remote in configuration.remotes {
-                rows.append(("remotes.\(remote.name).kind", Setting(value: .text(remote.kind), origin: remote.origin)))
+                rows.append(
+                    ("remotes.\(remote.name).kind", Setting(value: .text(remote.kind.rawValue), origin: remote.origin)))
                 rows += remote.settings.map { ("remotes.\(remote.name).\($0.key)", $0.value) }
             }
             rows.sort { $0.key < $1.key }

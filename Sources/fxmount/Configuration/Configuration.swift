@@ -23,22 +23,6 @@ struct Setting: Sendable, Equatable {
     var origin: SettingOrigin
 }
 
-/// One `[remotes.NAME]`.
-struct RemoteSettings: Sendable, Equatable {
-    var name: String
-    var origin: SettingOrigin
-    var kind: String
-    /// By key name, defaults included.
-    var settings: [String: Setting]
-
-    func text(_ key: String) -> String? { if case .text(let text)? = settings[key]?.value { text } else { nil } }
-    func list(_ key: String) -> [String]? { if case .list(let list)? = settings[key]?.value { list } else { nil } }
-    func duration(_ key: String) -> Duration? {
-        if case .duration(let value)? = settings[key]?.value { value } else { nil }
-    }
-    func integer(_ key: String) -> Int? { if case .integer(let value)? = settings[key]?.value { value } else { nil } }
-}
-
 /// Everything configured, after flag > variable > file > default.
 struct Configuration: Sendable, Equatable {
     /// The file that was read; nil without one.
@@ -74,7 +58,7 @@ struct Configuration: Sendable, Equatable {
                 settings[key.path] = Setting(value: value, origin: .flag("-o \(key.name)"))
             }
         }
-        if remotes.isEmpty { remotes = [Configuration.standardRemote] }
+        if remotes.isEmpty { remotes = [.standard] }
         remotes.sort { $0.name < $1.name }
     }
 
@@ -82,20 +66,9 @@ struct Configuration: Sendable, Equatable {
     func text(_ path: String) -> String? { if case .text(let value)? = settings[path]?.value { value } else { nil } }
     func list(_ path: String) -> [String]? { if case .list(let value)? = settings[path]?.value { value } else { nil } }
     func integer(_ path: String) -> Int? { if case .integer(let value)? = settings[path]?.value { value } else { nil } }
+    func size(_ path: String) -> ByteCount? { if case .size(let value)? = settings[path]?.value { value } else { nil } }
     func duration(_ path: String) -> Duration? {
         if case .duration(let value)? = settings[path]?.value { value } else { nil }
-    }
-
-    private static var standardRemote: RemoteSettings {
-        RemoteSettings(name: "local", origin: .standard, kind: "local", settings: remoteDefaults)
-    }
-
-    private static var remoteDefaults: [String: Setting] {
-        var settings: [String: Setting] = [:]
-        for key in SettingKey.ofRemote {
-            settings[key.name] = key.standard.map { Setting(value: $0, origin: .standard) }
-        }
-        return settings
     }
 
     private mutating func read(_ file: ConfigurationFile) throws(CommandFailure) {
@@ -124,66 +97,49 @@ struct Configuration: Sendable, Equatable {
             byRemote[name] = byRemote[name] ?? [:]
         }
         for (name, entries) in byRemote.sorted(by: { $0.key < $1.key }) {
-            remotes.append(try Configuration.remote(name, entries, file))
+            remotes.append(try RemoteSettings(reading: name, entries, of: file))
         }
-    }
-
-    private static func remote(
-        _ name: String, _ entries: [String: ConfigurationFile.Entry], _ file: ConfigurationFile
-    ) throws(CommandFailure) -> RemoteSettings {
-        let table = "remotes.\(name)"
-        let line = file.tables[table] ?? nil
-        guard (try? Name(name)) != nil, !name.hasPrefix(".") else {
-            throw file.wrong(
-                table, line, "\"\(displayed(name.utf8))\" cannot be the name of a directory under sessions/")
-        }
-        guard case .text(let kind)? = entries["kind"]?.value else {
-            throw file.wrong(table, line, "the remote \"\(name)\" needs kind = \"local\"")
-        }
-        if SettingKey.laterKinds.contains(kind) {
-            throw file.wrong(
-                "\(table).kind", entries["kind"]?.line, "remotes of kind \"\(kind)\" are not in this build",
-                hint: "this build has: local")
-        }
-        guard kind == "local" else {
-            throw file.unknown("kind \"\(kind)\"", kind, entries["kind"]?.line, ["local"] + SettingKey.laterKinds)
-        }
-        var settings = remoteDefaults
-        for (key, entry) in entries.sorted(by: { $0.key < $1.key }) where key != "kind" {
-            guard let known = SettingKey.ofRemote.first(where: { $0.name == key }) else {
-                throw file.unknown(
-                    "key \"\(table).\(key)\"", key, entry.line, SettingKey.ofRemote.map(\.name) + ["kind"])
-            }
-            settings[key] = try file.setting(known, "\(table).\(key)", entry)
-        }
-        return RemoteSettings(name: name, origin: .file(path: file.path, line: line), kind: kind, settings: settings)
     }
 }
 
 extension ConfigurationFile {
     /// The value of `entry` if it is of the kind that `key` wants.
-    fileprivate func setting(_ key: SettingKey, _ path: String, _ entry: Entry) throws(CommandFailure) -> Setting {
+    func setting(_ key: SettingKey, _ path: String, _ entry: Entry) throws(CommandFailure) -> Setting {
         let value: SettingValue? =
             switch (key.kind, entry.value) {
             case (.bool, .bool(let flag)): .bool(flag)
             case (.integer(let range), .integer(let number)): range.contains(number) ? .integer(number) : nil
-            case (.duration, .text(let text)), (.absolutePath, .text(let text)), (.choice, .text(let text)):
+            case (.duration, .text(let text)), (.size, .text(let text)), (.absolutePath, .text(let text)),
+                (.choice, .text(let text)), (.text, .text(let text)), (.url, .text(let text)),
+                (.secret, .text(let text)):
                 key.kind.value(parsing: text)
+            case (.secret(let kind), .list(let values)):
+                ConfigurationFile.texts(values).flatMap { SecretSource(kind, $0, isShellText: false) }
+                    .map { .secret($0) }
             case (.list, .list(let values)):
-                values.allSatisfy { if case .text = $0 { true } else { false } }
-                    ? .list(values.compactMap { if case .text(let text) = $0 { text } else { nil } }) : nil
+                ConfigurationFile.texts(values).map { .list($0) }
             default: nil
             }
-        guard let value else { throw wrong(path, entry.line, "\(path): expected \(key.kind.expected)") }
+        guard let value else {
+            var reason = "expected \(key.kind.expected)"
+            if case .text(let text) = entry.value { reason = key.kind.reason(against: text) ?? reason }
+            throw wrong(path, entry.line, "\(path): \(reason)")
+        }
         return Setting(value: value, origin: .file(path: self.path, line: entry.line))
     }
 
-    fileprivate func wrong(_ key: String, _ line: Int?, _ message: String, hint: String? = nil) -> CommandFailure {
+    /// nil when one of them is no text.
+    private static func texts(_ values: [RawValue]) -> [String]? {
+        let texts = values.compactMap { if case .text(let text) = $0 { text } else { nil as String? } }
+        return texts.count == values.count ? texts : nil
+    }
+
+    func wrong(_ key: String, _ line: Int?, _ message: String, hint: String? = nil) -> CommandFailure {
         let place = line.map { "\(displayed(path.utf8)):\($0)" } ?? displayed(path.utf8)
         return CommandFailure(.configuration, "\(place): \(message)", hint: hint, path: path)
     }
 
-    fileprivate func unknown(
+    func unknown(
         _ what: String, _ word: String, _ line: Int?, _ known: some Sequence<String>
     ) -> CommandFailure {
         let nearest = Suggestion.nearest(to: word, in: known)

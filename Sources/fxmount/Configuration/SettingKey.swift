@@ -1,3 +1,4 @@
+internal import FXRemote
 internal import FXSystem
 
 /// The value of one configuration key.
@@ -5,16 +6,21 @@ enum SettingValue: Sendable, Equatable {
     case bool(Bool)
     case integer(Int)
     case duration(Duration)
+    case size(ByteCount)
     case text(String)
     case list([String])
+    /// Where a secret is; never the secret.
+    case secret(SecretSource)
 
     var json: JSONValue {
         switch self {
         case .bool(let value): .bool(value)
         case .integer(let value): .integer(Int64(value))
         case .duration(let value): .string(value.written)
+        case .size(let value): .string(value.written)
         case .text(let value): .string(value)
         case .list(let values): .array(values.map { .string($0) })
+        case .secret(let source): .string("(secret from \(source.place))")
         }
     }
 
@@ -31,12 +37,31 @@ extension Duration {
     }
 }
 
+extension ByteCount {
+    /// As `ByteCount(parsing:)` reads it: in the largest binary unit that says it exactly.
+    var written: String {
+        var (value, unit) = (rawValue, 0)
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        while value > 0, value.isMultiple(of: 1024), unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        return "\(value)\(units[unit])"
+    }
+}
+
 /// What a key may hold.
 enum SettingKind: Sendable, Equatable {
     case bool
     case integer(ClosedRange<Int>)
     case duration
+    case size
     case absolutePath
+    /// Not empty, without control characters.
+    case text
+    /// http or https, without user name, password, query and fragment.
+    case url
+    case secret(SecretSource.Kind)
     case choice([String])
     case list
 
@@ -45,7 +70,11 @@ enum SettingKind: Sendable, Equatable {
         case .bool: "true or false"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .duration: "a time such as \"15s\", \"500ms\" or \"2m\""
+        case .size: "a size such as \"64MiB\", \"500 MB\" or \"4096\""
         case .absolutePath: "an absolute path in quotes"
+        case .text: "a text in quotes, not empty and on one line"
+        case .url: "a url such as \"https://service.example.org\""
+        case .secret(let kind): kind.expected
         case .choice(let choices): "one of " + choices.map { "\"\($0)\"" }.joined(separator: ", ")
         case .list: "a list of texts, such as [\"*.part\", \"*.tmp\"]"
         }
@@ -62,11 +91,29 @@ enum SettingKind: Sendable, Equatable {
             }
         case .integer(let range): Int(text).flatMap { range.contains($0) ? .integer($0) : nil }
         case .duration: parseDuration(text).map { .duration($0) }
-        case .absolutePath: text.hasPrefix("/") ? .text(text) : nil
+        case .size: ByteCount(parsing: text).map { .size($0) }
+        case .absolutePath: text.hasPrefix("/") && !text.utf8.contains(0) ? .text(text) : nil
+        case .text: SettingKind.isOneLine(text) ? .text(text) : nil
+        case .url: (try? HTTPOrigin(text)).map { _ in .text(text) }
+        case .secret(let kind): SecretSource(kind, [text], isShellText: true).map { .secret($0) }
         case .choice(let choices): choices.contains(text) ? .text(text) : nil
         // As in PATH: a glob holds no colon.
         case .list: .list(text.split(separator: ":").map(String.init))
         }
+    }
+
+    /// Not empty and without control characters, which have no place in a header or a form.
+    static func isOneLine(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+    }
+
+    /// What is wrong with `text` beyond what `expected` says; nil for nothing.
+    func reason(against text: String) -> String? {
+        guard self == .url else { return nil }
+        do throws(HTTPOriginError) {
+            _ = try HTTPOrigin(text)
+            return nil
+        } catch { return error.description }
     }
 }
 
@@ -94,20 +141,11 @@ struct SettingKey: Sendable {
             variable: "FXMOUNT_DEFAULT_POLICY"),
         SettingKey(
             path: "spool.keep", kind: .choice(["all", "none"]), standard: .text("none"), variable: "FXMOUNT_SPOOL_KEEP"),
-    ]
-
-    /// The keys of `[remotes.NAME]`, besides `kind`.
-    static let ofRemote: [SettingKey] = [
-        SettingKey(path: "path", kind: .absolutePath, standard: nil),
-        SettingKey(path: "commit", kind: .choice(["remote", "journal"]), standard: .text("remote")),
-        SettingKey(path: "op_timeout", kind: .duration, standard: .duration(.seconds(15))),
-        SettingKey(path: "connections", kind: .integer(1...64), standard: .integer(4)),
-        SettingKey(path: "staging_patterns", kind: .list, standard: nil),
+        // None by default: what was read stays in the kernel's page cache as long as there is memory.
+        SettingKey(path: "cache.size", kind: .size, standard: .size(.zero), variable: "FXMOUNT_CACHE_SIZE"),
     ]
 
     static let policies = ["keep-versions", "keep-names", "append-only", "write-once", "read-only"]
-    /// Kinds the design knows and this build does not carry.
-    static let laterKinds = ["opentera", "mft", "itslearning", "s3", "tus"]
 
     /// The part after the last dot.
     var name: String { path.split(separator: ".").last.map(String.init) ?? path }

@@ -34,7 +34,7 @@ enum TransferAssembly {
                 errno: error.errno)
         }
         return RemoteConfiguration(
-            name: name, kind: settings.kind, backend: store,
+            name: name, kind: settings.kind.rawValue, backend: store,
             commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
             connections: settings.integer("connections") ?? RemoteConfiguration.standardConnections,
