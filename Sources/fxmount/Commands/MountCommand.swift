@@ -53,6 +53,7 @@ struct MountCommand: RunnableCommand {
                 app ?? kernel.application ?? context.surroundings.environment["FXMOUNT_APP"] ?? "local"),
             stateDirectory: try context.stateDirectoryPath(), configuration: try context.configuration(flags: flags),
             kernel: kernel)
+        for warning in RemoteWarning.all(in: plan.configuration) { context.printer.warn(warning.sentence) }
         if daemon, !readiness.isDaemon {
             try startDaemon(plan, context)
         } else {
@@ -91,7 +92,10 @@ struct MountCommand: RunnableCommand {
         try plan.check(registry, environment: context.surroundings.environment)
         // The mount must not keep another file system busy.
         if readiness.isDaemon { _ = unsafe chdir("/") }
-        let mount = try MountAssembly.make(plan, registry: registry, printer: context.printer)
+        let remotes = RemoteAssembly(
+            environment: context.surroundings.environment, stateDirectory: plan.stateDirectory,
+            writer: try WriterID.of(directory))
+        let mount = try MountAssembly.make(plan, remotes, registry: registry, printer: context.printer)
         let printer = context.printer
         let run = MountRun(
             mount, notifier: ServiceNotifier(environment: context.surroundings.environment), log: { printer.warn($0) })

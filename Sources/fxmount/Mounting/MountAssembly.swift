@@ -10,11 +10,10 @@ internal import SystemPackage
 enum MountAssembly {
     /// Mounts and begins to serve. The caller holds the lock of the state directory and has blocked its signals.
     static func make(
-        _ plan: MountPlan, registry: TypeRegistry, printer: Printer
+        _ plan: MountPlan, _ remotes: RemoteAssembly, registry: TypeRegistry, printer: Printer
     ) throws -> any ServedMount {
         let events = EventLog()
-        let transfers = try TransferAssembly.make(
-            plan.configuration, stateDirectory: plan.stateDirectory, events: events)
+        let transfers = try TransferAssembly.make(plan.configuration, remotes, events: events)
         do {
             return try serve(plan, registry, transfers, events, printer)
         } catch {

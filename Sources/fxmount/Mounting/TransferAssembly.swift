@@ -1,16 +1,27 @@
 internal import FXMapping
 internal import FXRemote
 internal import FXSystem
+internal import Logging
 
 /// Makes the remotes that the configuration names.
 enum TransferAssembly {
-    /// - Throws: exit 10 for a remote that cannot be set up, what the journal and the disk say otherwise.
+    /// - Throws: exit 10 or 12 for a remote that cannot be set up, what the journal and the disk say otherwise.
     static func make(
-        _ configuration: Configuration, stateDirectory: String, events: EventLog
+        _ configuration: Configuration, _ assembly: RemoteAssembly, events: EventLog
     ) throws -> TransferService {
+        for warning in RemoteWarning.all(in: configuration) {
+            events.record(
+                "insecure_remote", level: .warning,
+                [.init("remote", .string(warning.remote)), .init("warning", .string(warning.sentence))])
+        }
         var remotes: [RemoteConfiguration] = []
-        for settings in configuration.remotes { remotes.append(try remote(settings, configuration, stateDirectory)) }
-        return try TransferService(stateDirectory: stateDirectory, remotes: remotes, events: events)
+        do {
+            for settings in configuration.remotes { remotes.append(try remote(settings, configuration, assembly)) }
+            return try TransferService(stateDirectory: assembly.stateDirectory, remotes: remotes, events: events)
+        } catch {
+            for remote in remotes { remote.stopTransport() }
+            throw error
+        }
     }
 
     /// The patterns of temporary names in mapped types.
@@ -20,29 +31,56 @@ enum TransferAssembly {
     }
 
     private static func remote(
-        _ settings: RemoteSettings, _ configuration: Configuration, _ stateDirectory: String
+        _ settings: RemoteSettings, _ configuration: Configuration, _ assembly: RemoteAssembly
     ) throws -> RemoteConfiguration {
-        let name = try Name(settings.name)
-        let patterns = try patterns(settings.list("staging_patterns") ?? configuration.list("types.staging_patterns"))
-        let path = settings.text("path") ?? standardStore(settings.name, in: stateDirectory)
-        let store: LocalStore
-        do throws(RemoteError) { store = try LocalStore(path: path) } catch {
-            throw CommandFailure(
-                .configuration,
-                "the store of the remote \"\(settings.name)\" at \(displayed(path.utf8)) cannot be used: \(error.message)",
-                hint: "set remotes.\(settings.name).path to a directory you can write, whose parent exists", path: path,
-                errno: error.errno)
-        }
+        let patterns = try patterns(configuration.stagingPatterns(of: settings))
+        let assembled = try assembly.make(settings)
         return RemoteConfiguration(
-            name: name, kind: settings.kind.rawValue, backend: store,
+            name: try Name(settings.name), kind: settings.kind.rawValue, backend: assembled.backend,
             commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
+            listingTTL: settings.duration("listing_ttl") ?? RemoteConfiguration.standardListingTTL,
             connections: settings.integer("connections") ?? RemoteConfiguration.standardConnections,
+            stopTransport: assembled.stop,
             looksTemporary: { patterns.matches($0, parent: nil, exclusive: $1, mode: $2) })
     }
+}
 
-    /// One store a remote; the embedded default keeps the plain name.
-    private static func standardStore(_ name: String, in directory: String) -> String {
-        name == "local" ? "\(directory)/store" : "\(directory)/store-\(name)"
+extension Configuration {
+    /// Which names look temporary in the sessions of a remote; nil means the standard ones.
+    func stagingPatterns(of remote: RemoteSettings) -> [String]? {
+        remote.list("staging_patterns") ?? list("types.staging_patterns")
+    }
+}
+
+/// Something about a remote its user should hear of at each mount.
+struct RemoteWarning: Sendable, Equatable {
+    var remote: String
+    var sentence: String
+
+    static func all(in configuration: Configuration) -> [RemoteWarning] { configuration.remotes.compactMap(of) }
+
+    private static func of(_ settings: RemoteSettings) -> RemoteWarning? {
+        guard let origin = settings.address.flatMap({ try? HTTPOrigin($0) }) else { return nil }
+        if settings.bool("insecure"), origin.scheme == .https {
+            return RemoteWarning(
+                remote: settings.name,
+                sentence:
+                    "the remote \"\(settings.name)\" has insecure = true: anybody on the way can pretend to be \(origin.host) and read the credentials; ca_file is the safe way to trust its certificate"
+            )
+        }
+        // An S3 secret signs requests and is not sent.
+        if origin.scheme == .http, settings.secret != nil, settings.kind != .s3, !isThisMachine(origin.host) {
+            return RemoteWarning(
+                remote: settings.name,
+                sentence:
+                    "the remote \"\(settings.name)\" is reached by plain http: the credentials go over the network unencrypted"
+            )
+        }
+        return nil
+    }
+
+    private static func isThisMachine(_ host: String) -> Bool {
+        host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
     }
 }

@@ -1,0 +1,115 @@
+internal import FXRemote
+internal import FXSystem
+internal import Glibc
+internal import SystemPackage
+
+/// A backend with what keeps it going.
+struct AssembledRemote: Sendable {
+    var backend: any Backend
+    /// Ends its transport; may be called twice.
+    var stop: @Sendable () -> Void = {}
+}
+
+/// Makes the backend of one configured remote: transport, secret, backend.
+struct RemoteAssembly: Sendable {
+    var environment: [String: String]
+    /// Holds the stores of kind `local` that have no path.
+    var stateDirectory: String
+    /// The stable name of this state directory among several that write to one service.
+    var writer: String
+
+    /// Asks no network.
+    /// - Throws: exit 10 or 12 for a remote that cannot be set up: its store, its certificate file, its secret.
+    func make(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        switch settings.kind {
+        case .local: return AssembledRemote(backend: try store(settings))
+        case .opentera, .s3, .tus:
+            _ = try secret(of: settings)
+            throw CommandFailure(
+                .configuration, "remotes of kind \"\(settings.kind.rawValue)\" are not in this build")
+        }
+    }
+
+    // MARK: - local
+
+    private func store(_ settings: RemoteSettings) throws(CommandFailure) -> LocalStore {
+        let path = settings.text("path") ?? standardStore(settings.name)
+        do throws(RemoteError) { return try LocalStore(path: path) } catch {
+            throw CommandFailure(
+                .configuration,
+                "the store of the remote \"\(settings.name)\" at \(displayed(path.utf8)) cannot be used: \(error.message)",
+                hint: "set remotes.\(settings.name).path to a directory you can write, whose parent exists", path: path,
+                errno: error.errno)
+        }
+    }
+
+    /// One store a remote; the embedded default keeps the plain name.
+    private func standardStore(_ name: String) -> String {
+        name == "local" ? "\(stateDirectory)/store" : "\(stateDirectory)/store-\(name)"
+    }
+
+    // MARK: - Network
+
+    /// The url or endpoint of a remote.
+    private func origin(of settings: RemoteSettings) throws(CommandFailure) -> HTTPOrigin {
+        do throws(HTTPOriginError) { return try HTTPOrigin(settings.address ?? "") } catch {
+            throw CommandFailure(
+                .configuration, "remotes.\(settings.name).\(settings.kind.address): \(error.description)")
+        }
+    }
+
+    private func transport(to origin: HTTPOrigin, _ settings: RemoteSettings) throws(CommandFailure) -> CurlTransport {
+        var options = HTTPOptions()
+        options.insecure = settings.bool("insecure")
+        options.caFile = settings.text("ca_file")
+        if let path = options.caFile { try CertificateFile.check(path, of: settings.name) }
+        // Every upload, as many ranges being read, and a few listings.
+        let connections = settings.integer("connections") ?? RemoteConfiguration.standardConnections
+        options.maximumConnections = max(HTTPOptions.standardConnections, connections * 2 + 4)
+        do throws(RemoteError) { return try CurlTransport(origin, options: options) } catch {
+            throw CommandFailure(describing: error)
+        }
+    }
+
+    /// How the secret is got at each login. It is taken once here, so that a mount with a wrong source does not start.
+    private func secret(
+        of settings: RemoteSettings
+    ) throws(CommandFailure) -> (@Sendable () throws(RemoteError) -> Secret)? {
+        guard let source = settings.secret else { return nil }
+        let reader = SecretReader(environment: environment)
+        do throws(CommandFailure) { _ = try reader.read(source) } catch {
+            var failure = error
+            failure.message = "the remote \"\(settings.name)\" has no secret to log in with: \(error.message)"
+            throw failure
+        }
+        let keeper = SecretKeeper(source, reader)
+        return { () throws(RemoteError) in try keeper.secret() }
+    }
+}
+
+/// A file of certificates to trust instead of the system's.
+enum CertificateFile {
+    /// Several hundred authorities; a larger file is something else.
+    private static let maximumSize = ByteCount.mebibytes(8)
+
+    /// - Throws: exit 10 when it cannot be read or holds no certificate.
+    static func check(_ path: String, of remote: String) throws(CommandFailure) {
+        let what = "ca_file of the remote \"\(remote)\", \(displayed(path.utf8)),"
+        do throws(Errno) {
+            let file = try OwnedDescriptor.open(absolute: path, [.readOnly, .nonBlocking])
+            let status = try file.status()
+            guard status.isRegular, status.size < maximumSize,
+                String(decoding: try file.read(Int(clamping: status.size.rawValue), at: 0), as: UTF8.self)
+                    .contains("-----BEGIN CERTIFICATE-----")
+            else {
+                throw Errno.invalidArgument
+            }
+        } catch {
+            let problem =
+                error == .invalidArgument ? "holds no certificate in PEM form" : "cannot be read: \(error.sentence)"
+            throw CommandFailure(
+                .configuration, "\(what) \(problem)", hint: "it begins with -----BEGIN CERTIFICATE-----", path: path,
+                errno: error)
+        }
+    }
+}
