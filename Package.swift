@@ -145,7 +145,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
-            path: "Tests/TestServices", swiftSettings: testing),
+            path: "Tests/TestServices", exclude: ["README.md"], swiftSettings: testing),
         // The same as a process of its own, for tests and for work by hand: see scripts/services.
         .executableTarget(
             name: "test-services",

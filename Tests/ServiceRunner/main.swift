@@ -1,4 +1,0 @@
-import ArgumentParser
-import TestServices
-
-print("no service yet")

@@ -1,7 +1,0 @@
-import HummingbirdCore
-import NIOCore
-import NIOPosix
-import NIOSSL
-
-/// A service that a test starts.
-public protocol TestService: Sendable {}
