@@ -22,6 +22,7 @@ import Testing
             var sealed: Set<String> = []
         }
         private let film = Mutex(Film())
+        private let calls = Monitor(0)
         let bench: Workbench
         let target: Workbench
 
@@ -42,7 +43,17 @@ import Testing
             take("journal")
         }
 
+        /// Stands beside every call of the service: no picture is taken in the middle of one, for copying a directory
+        /// takes longer than a crash.
+        func observe(_ call: FaultyService.Call, _ moment: FaultyService.Moment) {
+            if moment == .after { calls.withLock { $0 -= 1 } }
+            take("\(moment) \(call)")
+            if moment == .before { calls.withLock { $0 += 1 } }
+        }
+
         func take(_ label: String) {
+            // A call that failed never comes back; nobody waits for it for long.
+            _ = calls.wait(until: .after(.seconds(2))) { $0 == 0 ? true : nil }
             film.withLock { film in
                 let path = target.path + "/\(film.pictures.count)"
                 run("mkdir", path)
@@ -62,7 +73,7 @@ import Testing
         let contents = ["a": pattern(10), "b": pattern(300_000), "empty": [], "c": pattern(70_000, seed: 3)]
         let store = FaultyService(
             try LocalStore(path: bench.path + "/store", adoptsSpoolFiles: adopts),
-            observe: { call, moment in camera.take("\(moment) \(call)") })
+            observe: camera.observe)
         let service = try bench.service(store, didCommit: camera.note)
         try service.start()
         let tree = service.trees[0]

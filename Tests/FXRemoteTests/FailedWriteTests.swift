@@ -38,7 +38,7 @@ import Testing
         let (entry, file) = try tree.create(Name("f"), in: session, mode: 0o644, exclusive: true, caller: me)
         try file.put(pattern(3 << 20), at: 0)
         let draft = try #require(tree.state.withLock { $0.index[entry.id]?.draft })
-        #expect(eventually { !draft.hasDigestBacklog })
+        #expect(eventually { !draft.monitor.withLock { $0.digest.hasBacklog } })
         try writeHalf(of: file, at: 0)
         #expect(throws: RemoteError.self) { try file.close() }
         file.release()

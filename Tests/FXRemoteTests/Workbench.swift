@@ -35,7 +35,7 @@ final class Workbench: Sendable {
 
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
-        operationTimeout: Duration = .seconds(15), connections: Int = RemoteConfiguration.standardConnections,
+        operationTimeout: Duration = .seconds(15), connections: Int? = nil,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")

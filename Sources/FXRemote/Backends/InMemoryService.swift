@@ -14,18 +14,27 @@ public final class InMemoryService: Backend {
         var directories: Set<RelativePath> = []
         var files: [RelativePath: HeldFile] = [:]
         var replaced: [(path: RelativePath, bytes: [UInt8])] = []
-        var unfinished: [UploadID: [UInt8]] = [:]
+        var unfinished: InMemoryUploads
         var complete: Set<Name> = []
     }
 
     public let facts: BackendFacts
-    private let store = Mutex(Store())
+    private let store: Mutex<Store>
 
-    public init(chunk: ByteCount = .mebibytes(1), maximumFileSize: ByteCount? = nil) {
+    /// - Parameters:
+    ///   - parallelChunks: 1 takes them in order only.
+    ///   - whileWriting: takes chunks of files that are not sealed.
+    public init(
+        chunk: ByteCount = .mebibytes(1), maximumFileSize: ByteCount? = nil, parallelChunks: Int = 1,
+        whileWriting: Bool = false
+    ) {
+        store = Mutex(Store(unfinished: InMemoryUploads(isInOrder: parallelChunks == 1)))
         var facts = BackendFacts()
         facts.completesGroups = true
         facts.needsSizeFirst = false
         facts.preferredChunk = chunk
+        facts.parallelChunks = parallelChunks
+        facts.uploadsWhileWriting = whileWriting
         facts.renamesCommitted = true
         facts.keepsModificationTimes = true
         facts.maximumFileSize = maximumFileSize
@@ -53,16 +62,15 @@ public final class InMemoryService: Backend {
             {
                 return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size))
             }
-            return store.unfinished[upload.id].map { .partial(ByteRanges(upTo: UInt64($0.count))) } ?? .nothing
+            return store.unfinished.ranges(of: upload).map { .partial($0) } ?? .nothing
         }
     }
 
     public func begin(_ upload: Upload) throws(RemoteError) -> String? {
         try store.withLock { store throws(RemoteError) in
             try InMemoryService.checkOpen(upload.path, store)
-            if store.unfinished[upload.id] == nil { store.unfinished[upload.id] = [] }
+            return try store.unfinished.begin(upload)
         }
-        return nil
     }
 
     public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
@@ -72,18 +80,16 @@ public final class InMemoryService: Backend {
         }
         let chunk = bytes
         try store.withLock { store throws(RemoteError) in
-            guard let held = store.unfinished[upload.id], held.count >= Int(range.lowerBound) else {
-                throw .protocolViolation
-            }
-            store.unfinished[upload.id] = Array(held.prefix(Int(range.lowerBound))) + chunk
+            try store.unfinished.put(chunk, at: range.lowerBound, of: upload)
         }
     }
 
     public func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile {
         try store.withLock { store throws(RemoteError) in
             try InMemoryService.checkOpen(upload.path, store)
-            guard let bytes = store.unfinished.removeValue(forKey: upload.id) else { throw .protocolViolation }
-            if SHA256Digest(hashing: bytes) != upload.sha256 { throw .verificationMismatch }
+            guard let bytes = try store.unfinished.take(upload), SHA256Digest(hashing: bytes) == upload.sha256 else {
+                throw .verificationMismatch
+            }
             if let old = store.files[upload.path] { store.replaced.append((upload.path, old.bytes)) }
             store.files[upload.path] = HeldFile(upload: upload.id, bytes: bytes, modified: upload.modified)
             return CommittedFile(remoteID: upload.id.text, size: upload.size)
@@ -135,7 +141,12 @@ public final class InMemoryService: Backend {
         store.withLock { $0.files[path]?.modified = time }
     }
 
-    public func unfinishedUploads() throws(RemoteError) -> [UploadID] { store.withLock { Array($0.unfinished.keys) } }
+    public func unfinishedUploads() throws(RemoteError) -> [UploadID] { store.withLock { $0.unfinished.ids } }
+
+    public func discard(_ upload: Upload) throws(RemoteError) { store.withLock { $0.unfinished.discard(upload) } }
+
+    /// Loses every unfinished upload, as a sweep of old ones does.
+    public func forgetUploads() { store.withLock { $0.unfinished.forgetAll() } }
 
     private static func checkOpen(_ path: RelativePath, _ store: Store) throws(RemoteError) {
         guard let session = path.components.first else { throw .invalidArgument }

@@ -1,49 +1,21 @@
 internal import FXSystem
 
-/// A piece of work for the engine.
-enum TransferJob: Sendable {
-    case upload(RemoteTree, EntryID)
-    case complete(RemoteTree, EntryID)
-
-    func run(random: @escaping @Sendable () -> Double) -> Duration? {
-        switch self {
-        case .upload(let tree, let entry): return UploadRun(tree: tree, entry: entry, random: random).perform()
-        case .complete(let tree, let session):
-            tree.performCompletion(of: session)
-            return nil
-        }
-    }
-}
-
-/// Carries out the uploads of one remote on a bounded number of threads; what to do next is decided by `UploadMachine`.
+/// Carries out the uploads of one remote on a bounded number of threads; what to do next is decided by `UploadMachine`,
+/// whose turn it is by `WorkQueue`.
 ///
-/// Lock order: `queue` is a leaf; jobs run outside of it.
+/// Threads are made when there is work for them. Lock order: `queue` and `threads` are leaves; jobs run outside of them.
 final class TransferEngine: Sendable {
-    private struct Queue {
-        var ready: [TransferJob] = []
-        var head = 0
-        var later: [(time: ContinuousDeadline, job: TransferJob)] = []
-        var running = 0
+    private struct State {
+        var work = WorkQueue<TransferJob>()
+        var idle = 0
+        /// Made, and not yet looking for work.
+        var starting = 0
+        var threads = 0
+        var isStarted = false
         var isStopping = false
-
-        mutating func next() -> TransferJob? {
-            let now = ContinuousDeadline.now()
-            if let due = later.firstIndex(where: { $0.time <= now }) { return later.remove(at: due).job }
-            if head < ready.count {
-                let job = ready[head]
-                head += 1
-                // Keeps the array short without moving it at every step.
-                if head == ready.count || head > 1024 && head * 2 > ready.count {
-                    ready.removeFirst(head)
-                    head = 0
-                }
-                return job
-            }
-            return nil
-        }
     }
 
-    private let queue = Monitor(Queue())
+    private let queue = Monitor(State())
     private let threads = Monitor<[WorkerThread]>([])
     private let connections: Int
     private let random: @Sendable () -> Double
@@ -54,15 +26,38 @@ final class TransferEngine: Sendable {
         self.random = random
     }
 
+    /// Begins to work on what was submitted; the first thread is made at once, so that there is one.
     func start() throws(RemoteError) {
-        for number in 0..<connections {
-            let thread = try WorkerThread(name: "fx-transfer-\(number)") { [self] in run() }
-            threads.withLock { $0.append(thread) }
+        queue.withLock { state in
+            state.isStarted = true
+            state.threads += 1
+            state.starting += 1
         }
+        try addThread()
     }
 
     /// Never waits; the queue is bounded by the number of files in the journal.
-    func submit(_ job: TransferJob) { queue.withLock { $0.ready.append(job) } }
+    func submit(_ job: TransferJob) {
+        queue.withLock { $0.work.add(job) }
+        growIfNeeded()
+    }
+
+    /// The next pieces of an upload under way.
+    func submit(_ steps: [UploadRun.Step]) {
+        if steps.isEmpty { return }
+        queue.withLock { TransferEngine.add(steps, to: &$0.work) }
+        growIfNeeded()
+    }
+
+    private static func add(_ steps: [UploadRun.Step], to work: inout WorkQueue<TransferJob>) {
+        for step in steps {
+            let job = TransferJob.step(step.run, step.action)
+            if let wait = step.after { work.addStep(job, at: .after(wait)) } else { work.addStep(job) }
+        }
+    }
+
+    /// True once transfers are to end where they are.
+    var isStopping: Bool { queue.withLock { $0.isStopping } }
 
     /// Starts nothing more; does not wait.
     func beginStop() { queue.withLock { $0.isStopping = true } }
@@ -75,51 +70,89 @@ final class TransferEngine: Sendable {
             return taken
         }) { thread.join() }
         // Jobs hold their trees, and the trees hold this engine.
-        queue.withLock { queue in
-            queue.ready = []
-            queue.head = 0
-            queue.later = []
+        queue.withLock { $0.work.removeAll() }
+    }
+
+    /// Makes waiting retries due now, also where the service refused us.
+    func hurry() {
+        queue.withLock { $0.work.hurry() }
+        growIfNeeded()
+    }
+
+    // MARK: - Threads
+
+    private func growIfNeeded() {
+        while isThreadNeeded() {
+            // No thread to be had: those that are there do the work.
+            do throws(RemoteError) { try addThread() } catch {
+                queue.withLock { state in
+                    state.threads -= 1
+                    state.starting -= 1
+                }
+                return
+            }
         }
     }
 
-    /// Makes waiting retries due now.
-    func hurry() {
-        queue.withLock { queue in
-            queue.ready += queue.later.map(\.job)
-            queue.later = []
+    /// Counts a thread that is about to be made as one that is idle already.
+    private func isThreadNeeded() -> Bool {
+        queue.withLock { state in
+            if !state.isStarted || state.isStopping || state.threads >= connections { return false }
+            if state.work.readyCount <= state.idle + state.starting { return false }
+            state.threads += 1
+            state.starting += 1
+            return true
+        }
+    }
+
+    private func addThread() throws(RemoteError) {
+        try threads.withLock { threads throws(RemoteError) in
+            threads.append(try WorkerThread(name: "fx-transfer-\(threads.count)") { [self] in run() })
         }
     }
 
     private func run() {
-        while let job = nextJob() {
-            let wait = job.run(random: random)
-            queue.withLock { queue in
-                queue.running -= 1
-                if let wait { queue.later.append((.after(wait), job)) }
+        queue.withLock { $0.starting -= 1 }
+        while let turn = nextTurn() {
+            let outcome: TransferJob.Outcome
+            switch turn {
+            case .work(let job): outcome = job.run(random: random)
+            case .refuse(let job, let error): outcome = job.refuse(error)
+            case .sleep: continue
             }
+            queue.withLock { state in
+                if let finding = outcome.finding {
+                    state.work.gate.note(finding, now: .now(), wait: { .after($0) })
+                }
+                TransferEngine.add(outcome.steps, to: &state.work)
+                if let again = outcome.again { state.work.add(again.job, at: .after(again.after)) }
+            }
+            if outcome.steps.count > 1 { growIfNeeded() }
         }
     }
 
-    private func nextJob() -> TransferJob? {
+    private func nextTurn() -> WorkQueue<TransferJob>.Turn? {
+        var due: ContinuousDeadline?
+        queue.withLock { $0.idle += 1 }
+        defer { queue.withLock { $0.idle -= 1 } }
         while true {
-            enum Turn { case job(TransferJob), stop, timer(ContinuousDeadline) }
-            let due = queue.withLock { $0.later.map(\.time).min() }
-            let turn = queue.wait(until: due) { queue -> Turn? in
-                if queue.isStopping { return .stop }
-                if let job = queue.next() {
-                    queue.running += 1
-                    return .job(job)
+            enum Look { case turn(WorkQueue<TransferJob>.Turn), stop, sleep(ContinuousDeadline?) }
+            let sleepsUntil = due
+            let look = queue.wait(until: due) { state -> Look? in
+                if state.isStopping { return .stop }
+                switch state.work.next(at: .now()) {
+                case .sleep(let time):
+                    // Somebody added an earlier timer than the one this thread sleeps for.
+                    if let time, sleepsUntil.map({ time < $0 }) ?? true { return .sleep(time) }
+                    return nil
+                case let turn: return .turn(turn)
                 }
-                // Somebody added an earlier timer than the one this thread sleeps for.
-                if let earliest = queue.later.map(\.time).min(), due.map({ earliest < $0 }) ?? true {
-                    return .timer(earliest)
-                }
-                return nil
             }
-            switch turn {
-            case .job(let job): return job
+            switch look {
+            case .turn(let turn): return turn
             case .stop: return nil
-            case .timer, nil: continue
+            case .sleep(let time): due = time
+            case nil: due = nil
             }
         }
     }

@@ -63,6 +63,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case protocolViolation
     /// What the service holds is not what was sent.
     case verificationMismatch
+    /// The service forgot parts of an upload that the spool had given up already.
+    case partsLost
     /// The bytes changed under a reader.
     case changed
     case expired

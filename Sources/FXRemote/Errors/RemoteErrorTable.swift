@@ -90,9 +90,15 @@ extension RemoteError {
         case .timedOut: Row(errno: .timedOut, message: "the remote did not answer in time", isTemporary: true)
         case .unavailable: Row(errno: .resourceTemporarilyUnavailable, message: "the remote is busy", isTemporary: true)
         case .protocolViolation: Row(errno: .protocolError, message: "the remote gave an answer that makes no sense")
-        // Sent again from the start: the spool still has the right bytes.
+        // The machine has sent it from the start a second time before this is said.
         case .verificationMismatch:
-            Row(errno: .ioError, message: "the remote does not hold what was sent", isTemporary: true)
+            Row(errno: .ioError, message: "the remote does not hold what was sent, not even the second time")
+        case .partsLost:
+            Row(
+                errno: .ioError,
+                message:
+                    "the remote lost parts of the file that were no longer kept here (spool.keep = none); write it again"
+            )
         case .changed: Row(errno: .staleNFSFileHandle, message: "the file changed on the remote; open it again")
         case .expired: Row(errno: .staleNFSFileHandle, message: "the remote no longer keeps this file")
         case .journal(.newer):

@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 3
+    private static let version: Int64 = 4
 
     init(path: String) throws(RemoteError) {
         do {
@@ -27,6 +27,7 @@ struct JournalDatabase: Sendable {
             if found == 0 { try queue.write { try JournalDatabase.create($0) } }
             if found == 1 { try queue.write { try JournalDatabase.addGroups($0) } }
             if found == 1 || found == 2 { try queue.write { try JournalDatabase.addProgress($0) } }
+            if (1...3).contains(found) { try queue.write { try JournalDatabase.addDiscards($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -43,8 +44,24 @@ struct JournalDatabase: Sendable {
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
                     modified_ns INTEGER NOT NULL, known INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
-                    attempts INTEGER NOT NULL, error TEXT, note TEXT, ranges TEXT);
-                PRAGMA user_version = 3;
+                    attempts INTEGER NOT NULL, error TEXT, note TEXT, ranges TEXT, stale TEXT, freed TEXT);
+                CREATE TABLE discards (
+                    upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
+                    PRIMARY KEY (upload, note));
+                PRAGMA user_version = 4;
+                """)
+    }
+
+    /// From layout 3, which knew no uploads that begin before their file is sealed.
+    private static func addDiscards(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE revisions ADD COLUMN stale TEXT;
+                ALTER TABLE revisions ADD COLUMN freed TEXT;
+                CREATE TABLE discards (
+                    upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
+                    PRIMARY KEY (upload, note));
+                PRAGMA user_version = 4;
                 """)
     }
 
@@ -97,7 +114,7 @@ struct JournalDatabase: Sendable {
             ])
         case .putRevision(let row):
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text,
                 row.size.rawValue.stored,
@@ -105,6 +122,16 @@ struct JournalDatabase: Sendable {
                 row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService,
                 row.acknowledged.count.stored,
                 Int64(row.attempts), row.error, row.note, row.acknowledged.text,
+                row.stale.isEmpty ? nil : row.stale.text, row.freed.isEmpty ? nil : row.freed.text,
+            ])
+        case .putDiscard(let row):
+            let statement = try database.cachedStatement(sql: "INSERT OR REPLACE INTO discards VALUES (?,?,?,?,?)")
+            try statement.execute(arguments: [
+                row.upload.text, row.note ?? "", row.remote.stored, row.path.bytes.stored, row.directoryID,
+            ])
+        case .dropDiscard(let row):
+            try database.cachedStatement(sql: "DELETE FROM discards WHERE upload = ? AND note = ?").execute(arguments: [
+                row.upload.text, row.note ?? "",
             ])
         case .dropRevision(let id):
             try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [
@@ -121,6 +148,8 @@ struct JournalDatabase: Sendable {
                 while let row = try entries.next() { contents.entries.append(try EntryRow(row)) }
                 let revisions = try Row.fetchCursor(database, sql: "SELECT * FROM revisions ORDER BY id")
                 while let row = try revisions.next() { contents.revisions.append(try RevisionRow(row)) }
+                let discards = try Row.fetchCursor(database, sql: "SELECT * FROM discards ORDER BY upload")
+                while let row = try discards.next() { contents.discards.append(try DiscardRow(row)) }
                 return contents
             }
         } catch { throw JournalDatabase.typed(error) }
@@ -189,9 +218,21 @@ extension RevisionRow {
         acknowledged =
             (row["ranges"] as String?).map(ByteRanges.init(text:))
             ?? ByteRanges(upTo: UInt64(bitPattern: row["acknowledged"]))
+        stale = ByteRanges(text: row["stale"] ?? "")
+        freed = ByteRanges(text: row["freed"] ?? "")
         note = row["note"]
         attempts = row["attempts"]
         error = row["error"]
+    }
+}
+
+extension DiscardRow {
+    fileprivate init(_ row: Row) throws {
+        upload = UploadID(row["upload"])
+        remote = try Name(validating: row.bytes("remote"))
+        path = try RelativePath(validating: row.bytes("path"))
+        directoryID = row["directory"]
+        note = (row["note"] as String).isEmpty ? nil : row["note"]
     }
 }
 

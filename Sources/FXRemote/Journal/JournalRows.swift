@@ -50,8 +50,12 @@ struct RevisionRow: Sendable, Equatable {
     var modified: Timestamp
     /// True once the service may have heard of this upload.
     var isKnownToService: Bool
-    /// Acknowledged by the service, from the start.
+    /// Acknowledged by the service and still what the file has.
     var acknowledged: ByteRanges
+    /// What the service may hold with bytes that the file has no more.
+    var stale = ByteRanges()
+    /// What the spool has given up: the service alone has it.
+    var freed = ByteRanges()
     /// What the backend must know to go on: see `Backend.begin`.
     var note: String?
     var attempts: Int
@@ -59,8 +63,21 @@ struct RevisionRow: Sendable, Equatable {
     var error: String?
 }
 
+/// One row of `discards`: an unfinished upload that the service is to forget.
+struct DiscardRow: Sendable, Hashable {
+    var upload: UploadID
+    var remote: Name
+    /// Where the service knows it, from the session down.
+    var path: RelativePath
+    /// Of the directory, when the service has one for it.
+    var directoryID: String?
+    var note: String?
+}
+
 /// One change of the journal; an upsert or the removal of a row.
 enum JournalChange: Sendable, Equatable {
+    case putDiscard(DiscardRow)
+    case dropDiscard(DiscardRow)
     case put(EntryRow)
     case dropEntry(EntryID)
     case putRevision(RevisionRow)
@@ -71,4 +88,5 @@ enum JournalChange: Sendable, Equatable {
 struct JournalContents: Sendable {
     var entries: [EntryRow] = []
     var revisions: [RevisionRow] = []
+    var discards: [DiscardRow] = []
 }

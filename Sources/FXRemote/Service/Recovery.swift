@@ -6,7 +6,7 @@ internal import Logging
 /// 1. Entries become the tree again.
 /// 2. Committed contents lose their spool files.
 /// 3. Sealed contents wait for the engine, which asks the remote first.
-/// 4. Unsealed contents move to `recovered/`.
+/// 4. Unsealed contents move to `recovered/`; what a service has of them already is let go of when it runs.
 /// 5. Spool files the journal does not know move there too: the crash came before their first record.
 /// 6. Renames that may not have happened on the remote are finished.
 struct Recovery {
@@ -40,6 +40,8 @@ struct Recovery {
         }
         try recoverStrays(known)
         try services.journal.commitDirectly(changes)
+        let discards = contents.discards + changes.compactMap { if case .putDiscard(let row) = $0 { row } else { nil } }
+        for tree in trees { tree.resumeDiscards(discards.filter { $0.remote == tree.name }) }
     }
 
     private func restore(
@@ -57,12 +59,16 @@ struct Recovery {
             case .draft, .expired:
                 try recover(spoolName, of: entry, in: tree)
                 changes.append(.dropRevision(row.id))
+                // The service has the beginning of it, which nobody will end.
+                if row.isKnownToService { changes.append(.putDiscard(tree.discardRow(row))) }
             case .queued, .uploading, .failed:
                 var row = row
                 if row.state == .uploading { row.state = .queued }
                 // Whether the last run reached the service is not known for sure; asking is.
                 row.isKnownToService = true
-                kept.append(Revision(row, spoolName: spoolName, spool: services.spool, owner: entry.owner))
+                kept.append(
+                    Revision(
+                        row, spoolName: spoolName, spool: services.spool, owner: entry.owner, terms: tree.terms))
             }
         }
         let revisions = kept

@@ -32,6 +32,8 @@ public struct RemoteConfiguration: Sendable {
 
     /// Four hide the sync of one file behind the bytes of another; more only fight over a disk.
     public static let standardConnections = 4
+    /// Eight small files or chunks under way hide a round trip of some ten milliseconds.
+    public static let networkConnections = 8
 
     /// Short enough to see what others do, long enough for a program that walks a tree.
     public static let standardListingTTL = Duration.seconds(10)
@@ -40,7 +42,7 @@ public struct RemoteConfiguration: Sendable {
         name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote,
         retry: RetryPolicy = RetryPolicy(),
         operationTimeout: Duration = .seconds(15), listingTTL: Duration = RemoteConfiguration.standardListingTTL,
-        connections: Int = RemoteConfiguration.standardConnections, stopTransport: @escaping @Sendable () -> Void = {},
+        connections: Int? = nil, stopTransport: @escaping @Sendable () -> Void = {},
         looksTemporary: @escaping StagingRule = { _, _, _ in false }
     ) {
         self.name = name
@@ -51,7 +53,10 @@ public struct RemoteConfiguration: Sendable {
         self.operationTimeout = operationTimeout
         self.listingTTL = listingTTL
         self.stopTransport = stopTransport
-        self.connections = connections
+        self.connections =
+            connections
+            ?? (backend.facts.isRemote
+                ? RemoteConfiguration.networkConnections : RemoteConfiguration.standardConnections)
         self.looksTemporary = looksTemporary
     }
 }

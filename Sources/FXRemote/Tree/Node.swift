@@ -102,7 +102,7 @@ struct NodeWork: Sendable {
     /// The name looks temporary: closing does not seal.
     var isTemporary = false
     /// The engine works on it; its path must not change.
-    var isSending = false
+    var sending: UploadRun?
     /// Calls that are sealing it: several can close the same file at once, and it is under way until the last has
     /// ended.
     var sealers = 0
@@ -116,7 +116,7 @@ struct NodeWork: Sendable {
 
     var isIdle: Bool {
         revisions.isEmpty && refusal == nil && movingFrom == nil && writers == 0 && sealers == 0 && damage == nil
-            && !isTemporary && !isSending && !isHeld && !isDrafting
+            && !isTemporary && sending == nil && !isHeld && !isDrafting
     }
 }
 
@@ -141,10 +141,11 @@ extension Node {
         get { work.isTemporary }
         set { work.isTemporary = newValue }
     }
-    var isSending: Bool {
-        get { work.isSending }
-        set { work.isSending = newValue }
+    var sending: UploadRun? {
+        get { work.sending }
+        set { work.sending = newValue }
     }
+    var isSending: Bool { sending != nil }
     /// Its draft is on the way into the journal.
     var isSealing: Bool { sealers > 0 }
     var sealers: Int {
@@ -169,7 +170,7 @@ extension Node {
         if isSending || isHeld || isDrafting || isSealing { return false }
         return revisions.allSatisfy {
             let standing = $0.standing
-            return standing.phase == .draft || standing.phase == .failed || !standing.isKnownToService
+            return standing.phase == .failed || !standing.isKnownToService
         }
     }
 

@@ -80,10 +80,10 @@ public final class RemoteFile: Sendable {
         if let limit = tree.backend.facts.maximumFileSize, offset &+ UInt64(buffer.count) > limit.rawValue {
             throw .tooLarge(limit: limit)
         }
-        let draft: Revision
         do throws(RemoteError) {
-            draft = try change(by: caller) { draft throws(RemoteError) in
-                try unsafe draft.write(buffer, at: offset)
+            try change(by: caller) { draft throws(RemoteError) in
+                try draft.checkRefusal()
+                return try unsafe draft.write(buffer, at: offset)
             }
         } catch {
             // Who was killed while it waited is told nothing, and has changed nothing.
@@ -91,7 +91,6 @@ public final class RemoteFile: Sendable {
             throw error
         }
         caughtUp(to: offset)
-        if draft.hasDigestBacklog { tree.services.digests.add(draft) }
         return buffer.count
     }
 
@@ -116,7 +115,7 @@ public final class RemoteFile: Sendable {
     public func truncate(to size: ByteCount, by caller: Caller? = nil) throws(RemoteError) {
         try checkFailure()
         if let limit = tree.backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
-        _ = try change(by: caller) { draft throws(RemoteError) in try draft.truncate(to: size) }
+        try change(by: caller) { draft throws(RemoteError) in try draft.truncate(to: size) }
     }
 
     /// Answers `fallocate`: the range has space afterwards.
@@ -128,25 +127,26 @@ public final class RemoteFile: Sendable {
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
         if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
-        _ = try change(by: caller) { draft throws(RemoteError) in
+        try change(by: caller) { draft throws(RemoteError) in
             try draft.allocate(offset..<end, growing: growing)
         }
     }
 
     /// Runs one change on the draft, on a new one when the last was sealed in between.
     private func change(
-        by caller: Caller?, _ body: (Revision) throws(RemoteError) -> Bool
-    ) throws(RemoteError) -> Revision {
+        by caller: Caller?, _ body: (Revision) throws(RemoteError) -> Revision.Aftermath?
+    ) throws(RemoteError) {
         if !writes { throw .local(.badFileDescriptor, during: .spool) }
         while true {
             let draft = try currentDraft(for: caller)
-            if try body(draft) {
+            if let aftermath = try body(draft) {
                 state.withLock { state in
                     state.hasWritten = true
                     state.draft = draft
                 }
                 tree.touch(entry)
-                return draft
+                tree.follow(aftermath, entry, draft)
+                return
             }
         }
     }

@@ -19,6 +19,7 @@ public final class RemoteTree: Sendable {
     /// A remote that does not answer holds up its own threads only.
     let engine: TransferEngine
     let state: Monitor<TreeState>
+    let terms: UploadTerms
     let waits = Waits()
 
     init(_ configuration: RemoteConfiguration, services: TreeServices, engine: TransferEngine) {
@@ -27,6 +28,8 @@ public final class RemoteTree: Sendable {
         kind = configuration.kind
         self.configuration = configuration
         backend = configuration.backend
+        terms = UploadTerms(
+            facts: configuration.backend.facts, retry: configuration.retry, connections: configuration.connections)
         self.services = services
         let now = services.clock.now()
         let root = Node(

@@ -32,11 +32,14 @@ final class Revision: Sendable {
         var digest = SequentialDigest()
         var sha256: SHA256Digest?
         var sealed: Timestamp?
-        var isKnownToService = false
-        var acknowledged = ByteRanges()
-        /// What the backend asked to remember.
-        var note: String?
-        var attempts = 0
+        /// How far the service has it.
+        var machine: UploadMachine
+        /// What of it may be sent while it is still written.
+        var growth: DraftGrowth
+        /// Sending it while it is written failed; not before this moment again.
+        var earliest: ContinuousDeadline?
+        /// Why the service will not take it, found out while it was written.
+        var refusal: RemoteError?
         var error: RemoteError?
         var errorText: String?
         /// Removed by its owner; never sealed from then on.
@@ -50,29 +53,33 @@ final class Revision: Sendable {
     private static let largestWindow: UInt64 = 64 << 20
 
     /// A new draft.
-    init(id: RevisionID, upload: UploadID, file: SpoolFile, spool: Spool, owner: UInt32, size: ByteCount) {
+    init(
+        id: RevisionID, upload: UploadID, file: SpoolFile, spool: Spool, owner: UInt32, size: ByteCount,
+        terms: UploadTerms
+    ) {
         self.id = id
         self.upload = upload
         self.spool = spool
         self.owner = owner
         spoolName = file.name
-        monitor = Monitor(State(phase: .draft, size: size.rawValue, file: file))
+        monitor = Monitor(
+            State(
+                phase: .draft, size: size.rawValue, file: file, machine: UploadMachine(terms: terms),
+                growth: DraftGrowth(terms)))
     }
 
     /// A sealed one from the journal.
-    init(_ row: RevisionRow, spoolName: Name, spool: Spool, owner: UInt32) {
+    init(_ row: RevisionRow, spoolName: Name, spool: Spool, owner: UInt32, terms: UploadTerms) {
         id = row.id
         upload = row.upload
         self.spool = spool
         self.owner = owner
         self.spoolName = spoolName
-        var state = State(phase: row.state, size: row.size.rawValue)
+        var state = State(
+            phase: row.state, size: row.size.rawValue, machine: UploadMachine(terms: terms, row: row),
+            growth: DraftGrowth(terms))
         state.sha256 = row.sha256
         state.sealed = row.sealed
-        state.isKnownToService = row.isKnownToService
-        state.acknowledged = row.acknowledged
-        state.note = row.note
-        state.attempts = row.attempts
         state.errorText = row.error
         monitor = Monitor(state)
     }
@@ -84,7 +91,6 @@ final class Revision: Sendable {
         var sha256: SHA256Digest?
         var sealed: Timestamp?
         var acknowledged: ByteCount
-        var note: String?
         var attempts: Int
         var error: RemoteError?
         var errorText: String?
@@ -95,8 +101,8 @@ final class Revision: Sendable {
         monitor.withLock {
             Standing(
                 phase: $0.phase, size: ByteCount($0.size), sha256: $0.sha256, sealed: $0.sealed,
-                acknowledged: ByteCount($0.acknowledged.count), note: $0.note, attempts: $0.attempts, error: $0.error,
-                errorText: $0.errorText, isKnownToService: $0.isKnownToService)
+                acknowledged: ByteCount($0.machine.held.count), attempts: $0.machine.failures, error: $0.error,
+                errorText: $0.errorText, isKnownToService: $0.machine.isKnownToService)
         }
     }
 
@@ -107,8 +113,9 @@ final class Revision: Sendable {
         monitor.withLock {
             RevisionRow(
                 id: id, entry: entry, state: $0.phase, upload: upload, size: ByteCount($0.size), sha256: $0.sha256,
-                sealed: $0.sealed, modified: modified, isKnownToService: $0.isKnownToService,
-                acknowledged: $0.acknowledged, note: $0.note, attempts: $0.attempts, error: $0.errorText)
+                sealed: $0.sealed, modified: modified, isKnownToService: $0.machine.isKnownToService,
+                acknowledged: $0.machine.held, stale: $0.machine.stale, freed: $0.machine.freed, note: $0.machine.note,
+                attempts: $0.machine.failures, error: $0.errorText)
         }
     }
 
@@ -153,11 +160,11 @@ final class Revision: Sendable {
     }
 
     /// Writes all of `buffer`, or nothing.
-    /// - Returns: false when it is sealed, and a new draft is needed; nothing was written then.
-    func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Bool {
+    /// - Returns: what follows from it; nil when it is sealed, and a new draft is needed; nothing was written then.
+    func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Aftermath? {
         let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
         if overflow || end > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
-        guard let before = enter() else { return false }
+        guard let before = enter() else { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
@@ -170,14 +177,17 @@ final class Revision: Sendable {
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
             // Some of it may have been written: a hash of what was there before is worth nothing.
-            leave { $0.digest.noteWrite(at: offset, count: 0) }
+            leave { state in
+                state.digest.noteWrite(at: offset, count: 0)
+                return state.changed(offset..<end)
+            }
             throw error
         }
-        leave { state in
+        return leave { state in
             state.digest.noteWrite(at: offset, count: buffer.count)
             state.size = max(state.size, end)
+            return state.written(offset..<end)
         }
-        return true
     }
 
     /// Takes off what a failed write of the calling thread left past the end, unless others write at the same time:
@@ -197,44 +207,44 @@ final class Revision: Sendable {
         }
     }
 
-    /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns false when sealed.
-    func allocate(_ range: Range<UInt64>, growing: Bool) throws(RemoteError) -> Bool {
-        guard let before = enter() else { return false }
+    /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns nil when sealed.
+    func allocate(_ range: Range<UInt64>, growing: Bool) throws(RemoteError) -> Aftermath? {
+        guard let before = enter() else { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
                 if growing { try file.extend(range, sizeBefore: before) } else { try file.reserve(range) }
             } catch { throw RemoteError.local(error, during: .spool) }
         } catch {
-            leave { _ in }
+            leave { _ in Aftermath() }
             throw error
         }
-        leave { state in
+        return leave { state in
             if growing { state.size = max(state.size, range.upperBound) } else { state.hasTail = true }
+            return Aftermath()
         }
-        return true
     }
 
-    /// - Returns: false when it is sealed.
-    func truncate(to size: ByteCount) throws(RemoteError) -> Bool {
+    /// - Returns: nil when it is sealed.
+    func truncate(to size: ByteCount) throws(RemoteError) -> Aftermath? {
         if size.rawValue > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
-        if enter() == nil { return false }
+        if enter() == nil { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) { try file.descriptor.truncate(to: size) } catch {
                 throw RemoteError.local(error, during: .spool)
             }
         } catch {
-            leave { _ in }
+            leave { _ in Aftermath() }
             throw error
         }
-        leave { state in
+        return leave { state in
             state.digest.noteTruncation(to: size.rawValue)
             state.size = size.rawValue
             // Truncation gives the blocks past the end back.
             state.reserved = 0..<0
+            return state.cut(to: size.rawValue)
         }
-        return true
     }
 
     /// Waits for a seal under way; then the size, or nil when the revision takes no more bytes.
@@ -247,10 +257,11 @@ final class Revision: Sendable {
         } ?? nil
     }
 
-    func leave(_ change: (inout State) -> Void) {
+    @discardableResult
+    func leave(_ change: (inout State) -> Aftermath) -> Aftermath {
         monitor.withLock { state in
             state.inside -= 1
-            change(&state)
+            return change(&state)
         }
     }
 
@@ -284,9 +295,6 @@ final class Revision: Sendable {
     }
 
     // MARK: - Digest while writing
-
-    /// True when the digest worker should look at it.
-    var hasDigestBacklog: Bool { monitor.withLock { $0.phase == .draft && $0.digest.hasBacklog } }
 
     /// Hashes one piece of what has been written so far; true when there is more. Runs on the digest thread.
     func hashBacklog() -> Bool {

@@ -7,7 +7,7 @@ extension Revision {
     /// Makes the bytes durable, without ending the draft. True while it is still a draft.
     func sync() throws(RemoteError) -> Bool {
         if enter() == nil { return false }
-        defer { leave { _ in } }
+        defer { leave { _ in Aftermath() } }
         let file = try content()
         do throws(Errno) { try file.descriptor.syncData() } catch { throw .local(error, during: .spool) }
         try spool.syncDirectory()
@@ -61,12 +61,15 @@ extension Revision {
         return row
     }
 
-    func finishSeal(at time: Timestamp) {
+    /// It has its final bytes.
+    /// - Returns: what an attempt under way is to do now.
+    func finishSeal(at time: Timestamp) -> [UploadMachine.Action] {
         monitor.withLock { state in
             state.isSealing = false
-            state.phase = .queued
             state.sealed = time
             state.reserved = 0..<0
+            state.phase = state.machine.isIdle ? .queued : .uploading
+            return state.machine.handle(.sealed(size: state.size))
         }
     }
 
@@ -75,38 +78,6 @@ extension Revision {
             state.isSealing = false
             state.sha256 = nil
             state.reserved = 0..<0
-        }
-    }
-
-    // MARK: - Upload
-
-    func setPhase(_ phase: FileState, error: RemoteError? = nil) {
-        monitor.withLock { state in
-            state.phase = phase
-            state.error = error
-            state.errorText = error?.message
-        }
-    }
-
-    func noteKnownToService() { monitor.withLock { $0.isKnownToService = true } }
-    func noteAcknowledged(_ range: Range<UInt64>) { monitor.withLock { $0.acknowledged.insert(range) } }
-    /// What the service holds, as it says itself.
-    func noteAcknowledged(exactly ranges: ByteRanges) { monitor.withLock { $0.acknowledged = ranges } }
-    func note(_ note: String) { monitor.withLock { $0.note = note } }
-    /// What is known for going on: the backend's note and what the service acknowledged.
-    var progress: (note: String?, acknowledged: ByteRanges) { monitor.withLock { ($0.note, $0.acknowledged) } }
-    func noteAttempt(failures: Int, error: RemoteError) {
-        monitor.withLock { state in
-            state.attempts = failures
-            state.error = error
-            state.errorText = error.message
-        }
-    }
-    func clearAttempts() {
-        monitor.withLock { state in
-            state.attempts = 0
-            state.error = nil
-            state.errorText = nil
         }
     }
 }

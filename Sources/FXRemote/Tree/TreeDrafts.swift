@@ -44,7 +44,7 @@ extension RemoteTree {
         let file = try services.spool.create(upload, path: RelativePath([self.name] + path.components))
         let revision = Revision(
             id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: caller.uid,
-            size: .zero)
+            size: .zero, terms: terms)
         let id = services.newEntryID()
         let now = services.clock.now()
         let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
@@ -82,6 +82,7 @@ extension RemoteTree {
                 state.index.update(id) { node in
                     node.writers += 1
                     node.damage = nil
+                    node.draft?.forgiveDraft()
                 }
             }
         }
@@ -98,7 +99,10 @@ extension RemoteTree {
     private func empty(_ id: EntryID, by caller: Caller) throws(RemoteError) {
         while true {
             let draft = try draft(of: id, keepingContent: false, owner: caller.uid, for: caller.thread)
-            if try draft.truncate(to: .zero) { break }
+            if let aftermath = try draft.truncate(to: .zero) {
+                follow(aftermath, id, draft)
+                break
+            }
         }
         touch(id)
     }
@@ -109,7 +113,10 @@ extension RemoteTree {
         while true {
             let draft = try draft(
                 of: id, keepingContent: size > .zero, owner: caller.uid, for: caller.thread)
-            if try draft.truncate(to: size) { break }
+            if let aftermath = try draft.truncate(to: size) {
+                follow(aftermath, id, draft)
+                break
+            }
         }
         touch(id)
         sealIfAbandoned(id)
@@ -190,7 +197,7 @@ extension RemoteTree {
             }
             let draft = Revision(
                 id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner,
-                size: size)
+                size: size, terms: terms)
             try state.withLock { state throws(RemoteError) in
                 let node = try state.checkChange(of: id)
                 state.index.update(id) { node in
@@ -269,14 +276,15 @@ extension RemoteTree {
             }
             sealed(.failure(error))
         case .success:
-            let path = state.withLock { state in
-                draft.finishSeal(at: time)
+            let (path, actions) = state.withLock { state in
+                let actions = draft.finishSeal(at: time)
                 state.endSealing(id)
-                return state.index.path(of: id)
+                return (state.index.path(of: id), actions)
             }
             record("sealed", path, [.init("size", .bytes(draft.size))])
             sealed(.success(draft))
-            engine.submit(.upload(self, id))
+            // One that began while it was written goes on; any other waits for its turn.
+            follow(Revision.Aftermath(mayBegin: draft.phase == .queued, actions: actions), id, draft)
         }
     }
 
@@ -308,7 +316,7 @@ extension RemoteTree {
 
     /// Answers `unlink`: for a draft of the caller's own that was never sealed; everything else is `.protected`.
     public func remove(_ name: Name, in parent: EntryID, caller: Caller) throws(RemoteError) {
-        let dropped = try state.withLock { state throws(RemoteError) in
+        let (dropped, discards) = try state.withLock { state throws(RemoteError) in
             _ = try state.checkChange(in: parent)
             guard let node = state.index.child(name, of: parent) else { throw .noSuchEntry }
             if node.kind != .file { throw .isDirectory }
@@ -316,10 +324,12 @@ extension RemoteTree {
             if !node.isNeverSealed || node.owner != caller.uid || node.isDrafting { throw .protected }
             // From here on it cannot be sealed; a seal under way wins.
             for draft in node.revisions where !draft.discard() { throw .protected }
+            let discards = withdraw([node], &state)
             state.index.remove(node.id)
             services.journal.enqueue([.dropEntry(node.id)] + node.revisions.map { .dropRevision($0.id) })
-            return node.revisions
+            return (node.revisions, discards)
         }
+        for row in discards { discard(row) }
         for draft in dropped { try services.spool.remove(draft.spoolName, because: .droppedDraft) }
     }
 }

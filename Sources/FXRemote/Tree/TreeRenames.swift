@@ -52,6 +52,7 @@ extension RemoteTree {
         _ name: Name, _ parent: EntryID, _ newName: Name, _ newParent: EntryID, _ mode: RenameMode, _ caller: Caller
     ) throws(RemoteError) -> Plan? {
         let deadline = ContinuousDeadline.after(configuration.operationTimeout)
+        var discards: [DiscardRow] = []
         let outcome = state.wait(until: deadline) { state -> Result<Plan?, RemoteError>? in
             do throws(RemoteError) {
                 guard let plan = try check(state, name, parent, newName, newParent, mode, caller) else {
@@ -59,13 +60,15 @@ extension RemoteTree {
                 }
                 // What the service may have heard of under the old name must be settled first.
                 let touched = state.index.files(below: plan.source.id) + [plan.target].compactMap { $0 }
-                if !touched.allSatisfy(\.isSettled) { return nil }
+                discards += withdraw(touched, &state)
+                if !touched.allSatisfy({ state.index[$0.id]?.isSettled ?? true }) { return nil }
                 if state.isPromised(newName, in: newParent) || state.isPromised(name, in: parent) { return nil }
                 for node in touched { state.index.update(node.id) { $0.isHeld = true } }
                 state.setPromised(newName, in: newParent, true)
                 return .success(plan)
             } catch { return .failure(error) }
         }
+        for row in discards { discard(row) }
         guard let outcome else { throw .busy }
         return try outcome.get()
     }

@@ -5,58 +5,64 @@ internal import SystemPackage
 extension RemoteTree {
     // MARK: - The engine's side
 
-    /// Takes the next content of a file for sending; its path stays as it is until `endSending`.
+    /// Takes the next content of a file for sending, a sealed one or a draft that has grown large; its path stays as it
+    /// is until `endSending`.
     /// - Returns: nil when there is nothing to send, or a rename has the file: then the rename submits it again.
-    func beginSending(_ id: EntryID) -> (Revision, Upload)? {
+    func beginSending(_ id: EntryID) -> UploadRun? {
         state.withLock { state in
             guard let node = state.index[id], !node.isSending, !node.isHeld, let revision = node.nextToSend else {
                 return nil
             }
-            let standing = revision.standing
-            guard standing.phase == .queued, let digest = standing.sha256 else { return nil }
-            state.index.update(id) { $0.isSending = true }
-            revision.setPhase(.uploading)
-            return (
-                revision,
-                Upload(
-                    id: revision.upload, path: state.index.path(of: id),
-                    directoryID: state.index[node.parent]?.remoteID,
-                    size: standing.size, sha256: digest, modified: node.modified, note: standing.note,
-                    acknowledged: revision.progress.acknowledged, replaces: state.storedFile(id))
-            )
+            if revision.phase == .draft && (node.isTemporary || node.isSealing || state.isDraining) { return nil }
+            if !revision.beginAttempt() { return nil }
+            let base = Upload(
+                id: revision.upload, path: state.index.path(of: id), directoryID: state.index[node.parent]?.remoteID,
+                size: .zero, sha256: nil, modified: node.modified, replaces: state.storedFile(id))
+            let run = UploadRun(tree: self, entry: id, revision: revision, base: base)
+            state.index.update(id) { $0.sending = run }
+            return run
         }
+    }
+
+    /// What a change of a draft brought about, outside of its lock.
+    func follow(_ aftermath: Revision.Aftermath, _ id: EntryID, _ draft: Revision) {
+        if aftermath.hasBacklog { services.digests.add(draft) }
+        if aftermath.mayBegin { engine.submit(.upload(self, id)) }
+        if aftermath.actions.isEmpty { return }
+        // Its run is there as long as actions come; a draft that was removed has none.
+        let run = state.withLock { state in state.index[id]?.sending }
+        if let run, run.revision === draft { engine.submit(aftermath.actions.map(run.step)) }
     }
 
     /// Records durably that the service is about to hear of an upload.
     func recordIntent(_ id: EntryID, _ revision: Revision) {
         // Not waited for: the seal is durable, and a recovered upload always asks the service first.
-        revision.noteKnownToService()
-        journalRevision(id, revision)
+        journalProgress(id, revision)
     }
 
     /// Keeps durably what the backend has to know to go on with an upload.
-    func keepNote(_ note: String, _ id: EntryID, _ revision: Revision) throws(RemoteError) {
-        revision.note(note)
+    func keepNote(_ note: String, _ run: UploadRun) throws(RemoteError) {
+        run.revision.note(note)
         let row = state.withLock { state in
-            state.index[id].map { revision.row(entry: id, modified: $0.modified) }
+            state.index[run.entry].map { run.revision.row(entry: run.entry, modified: $0.modified) }
         }
         if let row { try services.journal.commit([.putRevision(row)]) }
     }
 
-    func noteAcknowledged(_ id: EntryID, _ revision: Revision, _ range: Range<UInt64>) {
-        revision.noteAcknowledged(range)
-        journalRevision(id, revision)
-    }
-
-    private func journalRevision(_ id: EntryID, _ revision: Revision) {
+    func journalProgress(_ id: EntryID, _ revision: Revision) {
         state.withLock { state in
-            guard let node = state.index[id] else { return }
+            // A draft that was removed has no row any more.
+            guard let node = state.index[id], node.revisions.contains(where: { $0 === revision }) else { return }
             services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
         }
     }
 
+    func modified(of id: EntryID) -> Timestamp? { state.withLock { $0.index[id]?.modified } }
+
     /// The service has it: journal, then the spool file goes, then whoever waits is told.
-    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, committed file: CommittedFile) {
+    func endSending(_ run: UploadRun, committed file: CommittedFile) {
+        let (id, revision) = (run.entry, run.revision)
+        let upload = revision.upload(run.base, modified: run.sentModified)
         let now = services.clock.now()
         let row = CommittedRow(
             upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
@@ -64,7 +70,7 @@ extension RemoteTree {
             var superseded: [Revision] = []
             state.index.update(id) { node in
                 node.committed = row
-                node.isSending = false
+                node.sending = nil
                 // What was refused before this one was written is history now; its bytes are kept.
                 superseded = Array(node.revisions.prefix { $0.id != revision.id }.filter { $0.phase == .failed })
                 node.revisions.removeAll { kept in kept.id == revision.id || superseded.contains { $0.id == kept.id } }
@@ -115,9 +121,11 @@ extension RemoteTree {
     }
 
     /// The service refused it for good: the bytes stay.
-    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, refused error: RemoteError) {
-        let woken = state.withLock { state in
-            state.index.update(id) { $0.isSending = false }
+    func endSending(_ run: UploadRun, refused error: RemoteError) {
+        let (id, revision) = (run.entry, run.revision)
+        let woken: [(WaitToken, Result<Void, RemoteError>)]? = state.withLock { state in
+            state.index.update(id) { $0.sending = nil }
+            if revision.refuseDraft(error) { return nil }
             revision.setPhase(.failed, error: error)
             state.reclassify(id)
             if let node = state.index[id] {
@@ -125,28 +133,43 @@ extension RemoteTree {
             }
             return state.takeSettledWaits(of: revision.id, below: id, error: error)
         }
+        let facts: [JSONValue.Member] = [
+            .init("error", .string(error.message)), .init("errno", .string(error.errno.symbol)),
+        ]
+        guard let woken else { return record("refused_early", run.base.path, facts) }
         revision.releaseContent()
-        record(
-            "failed", upload.path,
-            [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
+        record("failed", run.base.path, facts)
         answer(woken)
         submitNext(id)
     }
 
-    /// It did not work now; it is queued again.
-    func endSending(_ id: EntryID, _ revision: Revision, _ upload: Upload, failures: Int, error: RemoteError) {
-        state.withLock { state in
-            state.index.update(id) { $0.isSending = false }
-            revision.setPhase(.queued)
-            revision.noteAttempt(failures: failures, error: error)
-            if let node = state.index[id] {
+    /// The service refuses everything of ours now: nothing was asked.
+    func refuseSending(_ id: EntryID, _ error: RemoteError) {
+        guard let run = beginSending(id) else { return }
+        endSending(run, refused: error)
+    }
+
+    /// It did not work now; a sealed file is queued again.
+    /// - Returns: false for a draft: it is tried again when it has grown, or is sealed.
+    func endSending(_ run: UploadRun, retryAfter wait: Duration) -> Bool {
+        let (id, revision) = (run.entry, run.revision)
+        let failures: Int? = state.withLock { state in
+            state.index.update(id) { $0.sending = nil }
+            let failures = revision.postpone(for: wait)
+            if let node = state.index[id], node.revisions.contains(where: { $0 === revision }) {
                 services.journal.enqueue([.putRevision(revision.row(entry: id, modified: node.modified))])
             }
+            return failures
         }
+        guard let failures else { return false }
         revision.releaseContent()
         record(
-            "retrying", upload.path,
-            [.init("attempts", .integer(Int64(failures))), .init("error", .string(error.message))])
+            "retrying", run.base.path,
+            [
+                .init("attempts", .integer(Int64(failures))),
+                .init("error", .text(revision.standing.errorText)),
+            ])
+        return true
     }
 
     func submitNext(_ id: EntryID) {

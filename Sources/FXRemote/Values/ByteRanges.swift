@@ -21,6 +21,31 @@ public struct ByteRanges: Sendable, Equatable {
         ranges.replaceSubrange(first..<end, with: [merged])
     }
 
+    /// Takes the bytes of `range` out.
+    public mutating func remove(_ range: Range<UInt64>) {
+        if range.isEmpty || !ranges.contains(where: { $0.overlaps(range) }) { return }
+        var left: [Range<UInt64>] = []
+        for held in ranges {
+            if !held.overlaps(range) {
+                left.append(held)
+                continue
+            }
+            if held.lowerBound < range.lowerBound { left.append(held.lowerBound..<range.lowerBound) }
+            if held.upperBound > range.upperBound { left.append(range.upperBound..<held.upperBound) }
+        }
+        ranges = left
+    }
+
+    public mutating func remove(_ others: ByteRanges) { for range in others.ranges { remove(range) } }
+
+    public var isEmpty: Bool { ranges.isEmpty }
+
+    /// The first byte behind all of them; 0 when there is none.
+    public var end: UInt64 { ranges.last?.upperBound ?? 0 }
+
+    /// True when every byte of `others` is in the set.
+    public func contains(_ others: ByteRanges) -> Bool { others.ranges.allSatisfy { contains($0) } }
+
     /// True when every byte of `range` is in the set.
     public func contains(_ range: Range<UInt64>) -> Bool {
         range.isEmpty || ranges.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound }

@@ -40,8 +40,7 @@ enum TransferAssembly {
             commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
             listingTTL: settings.duration("listing_ttl") ?? RemoteConfiguration.standardListingTTL,
-            connections: settings.integer("connections") ?? RemoteConfiguration.standardConnections,
-            stopTransport: assembled.stop,
+            connections: settings.integer("connections"), stopTransport: assembled.stop,
             looksTemporary: { patterns.matches($0, parent: nil, exclusive: $1, mode: $2) })
     }
 }
