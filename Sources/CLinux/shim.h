@@ -83,6 +83,7 @@ static inline ssize_t fx_copy_file_range(int in, int64_t *in_offset, int out, in
 // FICLONE is a macro with a sizeof in it.
 static inline int fx_ficlone(int out, int in) { return ioctl(out, 0x40049409, in); }
 static inline int fx_fchmodat2(int directory, const char *path, unsigned mode, int flags) { return (int)syscall(452, directory, path, mode, flags); }
+static inline int fx_start_writeback(int fd, int64_t offset, int64_t length) { return (int)syscall(SYS_sync_file_range, fd, offset, length, 2); }
 static inline int fx_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 static inline int fx_gettid(void) { return (int)syscall(SYS_gettid); }
 

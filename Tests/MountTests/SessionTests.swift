@@ -143,6 +143,36 @@ extension MountTests {
             }
         }
 
+        @Test("What a handle that only writes has written is seen at once by readers and mappings that saw the old bytes")
+        func writesAreSeen() throws {
+            try inSession { _, session in
+                let path = "\(session)/f"
+                let reader = try Sys.open(path, O_RDWR | O_CREAT)
+                #expect(reader.write([UInt8](repeating: 1, count: 8192)) == .ok)
+                demand(try reader.read(8192, at: 0) == [UInt8](repeating: 1, count: 8192))
+                let mapped = mmap(nil, 4096, PROT_READ, MAP_SHARED, reader.number, 0)
+                guard let mapped, mapped != MAP_FAILED else { throw TestStopped("mmap: \(errno)") }
+                defer { munmap(mapped, 4096) }
+                #expect(mapped.load(as: UInt8.self) == 1)
+                let writer = try Sys.open(path, O_WRONLY)
+                #expect(writer.write([UInt8](repeating: 2, count: 4096)) == .ok)
+                #expect(mapped.load(as: UInt8.self) == 2, "an old page is still mapped")
+                demand(
+                    try reader.read(8192, at: 0)
+                        == [UInt8](repeating: 2, count: 4096) + [UInt8](repeating: 1, count: 4096))
+                #expect(try Sys.status(path).size == 8192)
+                #expect(writer.write([UInt8](repeating: 3, count: 100), at: 8192) == .ok)
+                #expect(try Sys.status(path).size == 8292)
+                demand(try reader.read(100, at: 8192) == [UInt8](repeating: 3, count: 100))
+                #expect(writer.close() == .ok)
+                #expect(reader.close() == .ok)
+                return [
+                    "f": [UInt8](repeating: 2, count: 4096) + [UInt8](repeating: 1, count: 4096)
+                        + [UInt8](repeating: 3, count: 100)
+                ]
+            }
+        }
+
         @Test("An unsealed draft may be removed or renamed by its creator; a temporary name is never sent")
         func drafts() throws {
             try inSession { mounted, session in

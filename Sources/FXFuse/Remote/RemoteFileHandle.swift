@@ -8,13 +8,18 @@ internal import SystemPackage
 final class RemoteFileHandle: FileHandle {
     let file: RemoteFile
     private let place: RemotePlace
+    private let flags: OpenFlags
 
-    init(_ file: RemoteFile, _ place: RemotePlace) {
+    init(_ file: RemoteFile, _ place: RemotePlace, _ flags: OpenFlags) {
         self.file = file
         self.place = place
+        self.flags = flags
     }
 
-    var openReply: OpenReply { OpenReply() }
+    /// What a handle that cannot read writes goes past the page cache, one copy and one page of memory less for every
+    /// page written. It could not be mapped anyway (mmap(2), EACCES), and others see the bytes at once: the kernel
+    /// drops what it had cached of them.
+    var openReply: OpenReply { OpenReply(directIO: !flags.reads) }
 
     func read(_ count: Int, at offset: UInt64, _ request: consuming PendingRequest) {
         unsafe request.answer(upTo: count) { buffer throws(Errno) in

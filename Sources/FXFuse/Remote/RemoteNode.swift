@@ -69,7 +69,7 @@ final class RemoteFileNode: RemoteNode {
 
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle {
         let file = try remote { () throws(RemoteError) in try place.tree.open(id, flags: flags, caller: caller) }
-        return RemoteFileHandle(file, place)
+        return RemoteFileHandle(file, place, flags)
     }
 }
 
@@ -101,7 +101,7 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
             try self.place.tree.create(
                 name, in: id, mode: mode & ~caller.umask, flags: flags, caller: caller)
         }
-        return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place) }
+        return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place, flags) }
     }
 
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {

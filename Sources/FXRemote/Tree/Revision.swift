@@ -51,6 +51,9 @@ final class Revision: Sendable {
     private static let smallestWindow: UInt64 = 1 << 20
     /// 64 MiB: at 2 GB/s thirty calls a second, and the most a disk near its end gives up too early.
     private static let largestWindow: UInt64 = 64 << 20
+    /// 8 MiB: enough for the disk to write in one go; smaller files are written by their seal. A multiple of
+    /// `SequentialDigest.claimSize`.
+    private static let writebackStep: UInt64 = 8 << 20
 
     /// A new draft.
     init(
@@ -311,9 +314,13 @@ final class Revision: Sendable {
             return false
         }
         let result = hasher
-        return monitor.withLock { state in
+        let hasMore = monitor.withLock { state in
             state.digest.accept(claim, hasher: result)
             return state.digest.hasBacklog
         }
+        // The disk works while the file is still being written, so that the seal has little left to wait for.
+        let end = claim.range.upperBound
+        if end % Revision.writebackStep == 0 { file.descriptor.startWriteback(of: end - Revision.writebackStep..<end) }
+        return hasMore
     }
 }

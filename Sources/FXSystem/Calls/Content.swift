@@ -63,6 +63,16 @@ extension OwnedDescriptor {
         _ = try retryingOnInterrupt { fdatasync(number) }
     }
 
+    /// Asks the kernel to begin writing a range to the disk (sync_file_range(2), SYNC_FILE_RANGE_WRITE); promises nothing.
+    ///
+    /// An error of the disk is kept for the next `sync` or `syncData`; a file system without the call writes when it
+    /// likes.
+    public borrowing func startWriteback(of range: Range<UInt64>) {
+        let number = rawValue
+        _ = fx_start_writeback(
+            number, Int64(clamping: range.lowerBound), Int64(clamping: range.upperBound - range.lowerBound))
+    }
+
     /// Makes the whole file system of the open file durable (syncfs(2)).
     public borrowing func syncFileSystem() throws(Errno) {
         let number = rawValue
