@@ -23,8 +23,7 @@ struct FXMountCommand: ParsableCommand {
         subcommands: [
             MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
             RetryCommand.self, ExportCommand.self, TypeCommand.self, VersionsCommand.self, SessionCommand.self,
-
-            ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
+            RemoteCommand.self, ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
         ])
 
     static func main() {

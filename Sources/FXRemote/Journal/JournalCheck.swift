@@ -1,4 +1,5 @@
-internal import FXSystem
+public import FXSystem
+internal import Foundation
 internal import GRDB
 
 /// Looks whether a journal is sound, also while a mount uses it.
@@ -7,12 +8,32 @@ public enum JournalCheck {
     /// - Returns: what is wrong, a line each; empty when all is well.
     /// - Throws: `.journal` when the file cannot be read as a database.
     public static func findings(path: String) throws(RemoteError) -> [String] {
+        try read(path) { try String.fetchAll($0, sql: "PRAGMA quick_check") }.filter { $0 != "ok" }
+    }
+
+    /// What is not at its remote yet: drafts, queued and failed files. Changes nothing.
+    /// - Returns: the remotes that have such files.
+    public static func unfinished(path: String) throws(RemoteError) -> [(remote: Name, files: Int, size: ByteCount)] {
+        let rows = try read(path) { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT e.remote, COUNT(*), SUM(r.size) FROM revisions r JOIN entries e ON e.id = r.entry
+                    WHERE r.state != 'committed' GROUP BY e.remote
+                    """)
+        }
+        return rows.compactMap { row in
+            guard let bytes = row[0] as Data?, let name = try? Name(validating: Array(bytes)) else { return nil }
+            return (name, Int(row[1] as Int64), ByteCount(UInt64(clamping: row[2] as Int64? ?? 0)))
+        }
+    }
+
+    private static func read<Value>(_ path: String, _ body: (Database) throws -> Value) throws(RemoteError) -> Value {
         do {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
-            let queue = try DatabaseQueue(path: path, configuration: configuration)
-            return try queue.read { try String.fetchAll($0, sql: "PRAGMA quick_check") }.filter { $0 != "ok" }
+            return try DatabaseQueue(path: path, configuration: configuration).read(body)
         } catch let error as DatabaseError {
             throw .journal(.database(code: error.extendedResultCode.rawValue))
         } catch { throw .journal(.damaged) }

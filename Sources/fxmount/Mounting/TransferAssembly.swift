@@ -57,9 +57,9 @@ struct RemoteWarning: Sendable, Equatable {
     var remote: String
     var sentence: String
 
-    static func all(in configuration: Configuration) -> [RemoteWarning] { configuration.remotes.compactMap(of) }
+    static func all(in configuration: Configuration) -> [RemoteWarning] { configuration.remotes.compactMap { of($0) } }
 
-    private static func of(_ settings: RemoteSettings) -> RemoteWarning? {
+    static func of(_ settings: RemoteSettings) -> RemoteWarning? {
         guard let origin = settings.address.flatMap({ try? HTTPOrigin($0) }) else { return nil }
         if settings.bool("insecure"), origin.scheme == .https {
             return RemoteWarning(

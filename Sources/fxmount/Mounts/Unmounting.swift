@@ -101,13 +101,7 @@ struct UnmountReport: Sendable, Equatable {
 
     /// Replaces the report of a state directory in one step.
     func write(to directory: borrowing StateDirectory) throws(Errno) {
-        let names: (Name, Name)
-        do throws(NameError) {
-            names = (try Name(UnmountReport.fileName), try Name(UnmountReport.fileName + ".new"))
-        } catch { throw .invalidArgument }
-        let file = try directory.descriptor.open(names.1, [.writeOnly, .create, .truncate], mode: 0o600)
-        try file.write(Array((json.text + "\n").utf8), at: 0)
-        try file.sync()
-        try directory.descriptor.rename(names.1, to: names.0, in: directory.descriptor)
+        try AtomicFile.write(
+            Array((json.text + "\n").utf8), to: UnmountReport.fileName, in: directory.descriptor, mode: 0o600)
     }
 }

@@ -13,13 +13,7 @@ enum WriterID {
         if let kept = read(from: directory) { return kept }
         let made = random()
         do throws(Errno) {
-            let name = try validName(fileName)
-            let temporary = try validName(fileName + ".new")
-            let file = try directory.descriptor.open(temporary, [.writeOnly, .create, .truncate], mode: 0o600)
-            try file.write(Array((made + "\n").utf8), at: 0)
-            try file.sync()
-            try directory.descriptor.rename(temporary, to: name, in: directory.descriptor)
-            try directory.descriptor.sync()
+            try AtomicFile.write(Array((made + "\n").utf8), to: fileName, in: directory.descriptor, mode: 0o600)
         } catch {
             throw CommandFailure(
                 error, "cannot write", path: directory.path(of: fileName), status: .configuration)
@@ -29,7 +23,7 @@ enum WriterID {
 
     /// nil before the first mount.
     static func read(from directory: borrowing StateDirectory) -> String? {
-        guard let name = try? validName(fileName), let file = try? directory.descriptor.open(name, [.readOnly]),
+        guard let name = try? Name(fileName), let file = try? directory.descriptor.open(name, [.readOnly]),
             let bytes = try? file.read(length + 1, at: 0)
         else { return nil }
         let text = String(decoding: bytes.prefix(length), as: UTF8.self)
@@ -41,9 +35,5 @@ enum WriterID {
         var generator = SystemRandomNumberGenerator()
         let digits = String(generator.next() as UInt64, radix: 16)
         return String(repeating: "0", count: length - digits.count) + digits
-    }
-
-    private static func validName(_ text: String) throws(Errno) -> Name {
-        do throws(NameError) { return try Name(text) } catch { throw .invalidArgument }
     }
 }
