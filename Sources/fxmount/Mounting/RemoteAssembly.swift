@@ -23,7 +23,9 @@ struct RemoteAssembly: Sendable {
     func make(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
         switch settings.kind {
         case .local: return AssembledRemote(backend: try store(settings))
-        case .opentera, .s3, .tus:
+        case .opentera: return try openTera(settings)
+        case .s3: return try s3(settings)
+        case .tus:
             _ = try secret(of: settings)
             throw CommandFailure(
                 .configuration, "remotes of kind \"\(settings.kind.rawValue)\" are not in this build")
@@ -50,9 +52,48 @@ struct RemoteAssembly: Sendable {
 
     // MARK: - Network
 
+    private func openTera(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        let origin = try origin(of: settings)
+        var configuration = OpenTeraConfiguration(
+            username: settings.text("username") ?? "", password: try requiredSecret(of: settings))
+        configuration.sessionType = settings.text("session_type")
+        configuration.allowsDelete = settings.bool("delete")
+        configuration.maximumBody = settings.size("max_body") ?? OpenTeraConfiguration.standardMaximumBody
+        configuration.operationTimeout = operationTimeout(settings)
+        let transport = try transport(to: origin, settings)
+        return AssembledRemote(
+            backend: OpenTeraService(
+                configuration, transport: transport, basePath: origin.basePath, clock: .system),
+            stop: { transport.stop() })
+    }
+
+    private func s3(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        let bucket = settings.text("bucket") ?? ""
+        let isPathStyle = settings.bool("path_style")
+        let origin = try origin(of: settings, hostPrefix: isPathStyle ? nil : bucket)
+        let configuration = S3Configuration(
+            region: settings.text("region") ?? "", bucket: bucket, prefix: settings.text("prefix") ?? "",
+            accessKeyID: settings.text("access_key_id") ?? "", secretAccessKey: try requiredSecret(of: settings),
+            pathStyle: isPathStyle, authority: origin.authority, isEncrypted: origin.scheme == .https,
+            allowsDelete: settings.bool("delete"), writer: writer, operationTimeout: operationTimeout(settings))
+        let transport = try transport(to: origin, settings)
+        return AssembledRemote(
+            backend: S3Service(configuration, transport: transport, basePath: origin.basePath, clock: .system),
+            stop: { transport.stop() })
+    }
+
+    private func operationTimeout(_ settings: RemoteSettings) -> Duration {
+        settings.duration("op_timeout") ?? .seconds(15)
+    }
+
     /// The url or endpoint of a remote.
-    private func origin(of settings: RemoteSettings) throws(CommandFailure) -> HTTPOrigin {
-        do throws(HTTPOriginError) { return try HTTPOrigin(settings.address ?? "") } catch {
+    private func origin(
+        of settings: RemoteSettings, hostPrefix: String? = nil
+    ) throws(CommandFailure) -> HTTPOrigin {
+        do throws(HTTPOriginError) {
+            let origin = try HTTPOrigin(settings.address ?? "")
+            return try hostPrefix.map { prefix throws(HTTPOriginError) in try origin.withHostPrefix(prefix) } ?? origin
+        } catch {
             throw CommandFailure(
                 .configuration, "remotes.\(settings.name).\(settings.kind.address): \(error.description)")
         }
@@ -84,6 +125,14 @@ struct RemoteAssembly: Sendable {
         }
         let keeper = SecretKeeper(source, reader)
         return { () throws(RemoteError) in try keeper.secret() }
+    }
+
+    private func requiredSecret(
+        of settings: RemoteSettings
+    ) throws(CommandFailure) -> @Sendable () throws(RemoteError) -> Secret {
+        if let secret = try secret(of: settings) { return secret }
+        throw CommandFailure(
+            .configuration, "the remote \"\(settings.name)\" needs \(settings.kind.secret?.stem ?? "secret")_file")
     }
 }
 
