@@ -23,17 +23,19 @@ public final class ServiceProcess: Sendable {
     public init(program: String, _ arguments: [String]) throws {
         let (childInput, ourInput) = try ServiceProcess.pipe()
         let (ourOutput, childOutput) = try ServiceProcess.pipe()
-        defer { for descriptor in [childInput, childOutput, ourOutput] { close(descriptor) } }
+        defer { close(ourOutput) }
         let argv = ([program] + arguments).map { strdup($0) } + [nil]
         defer { argv.forEach { free($0) } }
         let result = cs_spawn(argv, environ, nil, childInput, childOutput, 2, .max, .max)
+        // Each exactly once: another thread may have the number a moment later.
+        close(childInput)
+        close(childOutput)
         if result < 0 {
             close(ourInput)
             throw NoAnswer("cannot start \(program): errno \(-result)")
         }
         process = Int32(result)
         input = ourInput
-        close(childOutput)
         let line = ServiceProcess.firstLine(from: ourOutput, seconds: ServiceProcess.startSeconds)
         guard let line, let ready = JSONValue(parsing: line) else {
             _ = cs_kill(-process, SIGKILL)

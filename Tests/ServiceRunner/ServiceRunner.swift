@@ -9,7 +9,7 @@ import TestServices
 struct ServiceRunner: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test-services", abstract: "Services for the tests of fxmount.",
-        subcommands: [OpenTeraCommand.self])
+        subcommands: [OpenTeraCommand.self, ProxyCommand.self])
 }
 
 struct OpenTeraCommand: AsyncParsableCommand {
@@ -32,6 +32,28 @@ struct OpenTeraCommand: AsyncParsableCommand {
     }
 }
 
+struct ProxyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "proxy", abstract: "A proxy that fails by script in front of a service on this machine.")
+
+    @Option(help: "The port of the service on loopback.")
+    var upstream: Int
+    @Option(help: "0 takes a free port.")
+    var port = 0
+    @Option(help: "The port that takes rules; 0 takes a free one.")
+    var control = 0
+    @Option(help: "Milliseconds added to every round trip.")
+    var roundTrip = 0
+
+    func run() async throws {
+        endWithStandardInput()
+        let proxy = try FaultProxy(upstreamPort: upstream, port: port, controlPort: control)
+        proxy.addRoundTrip(milliseconds: roundTrip)
+        announce(["port": .integer(Int64(proxy.port)), "control": .integer(Int64(proxy.controlPort))])
+        while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+}
+
 /// Says that a service is ready.
 func announce(_ facts: JSONValue) {
     let line = Array((facts.text + "\n").utf8)
@@ -41,12 +63,15 @@ func announce(_ facts: JSONValue) {
 /// Exits when nobody holds the other end of standard input any more.
 func endWithStandardInput() {
     signal(SIGPIPE, SIG_IGN)
-    let watch = try? ServiceThread(name: "stdin") {
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = read(0, &bytes, bytes.count)
-            if count == 0 || (count < 0 && errno != EINTR) { exit(0) }
+    do {
+        _ = try ServiceThread(name: "stdin") {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            while true {
+                let count = read(0, &bytes, bytes.count)
+                if count == 0 || (count < 0 && errno != EINTR) { exit(0) }
+            }
         }
+    } catch {
+        exit(1)
     }
-    _ = consume watch
 }
