@@ -143,7 +143,8 @@ extension MountTests {
             }
         }
 
-        @Test("What a handle that only writes has written is seen at once by readers and mappings that saw the old bytes")
+        @Test(
+            "What a handle that only writes has written is seen at once by readers and mappings that saw the old bytes")
         func writesAreSeen() throws {
             try inSession { _, session in
                 let path = "\(session)/f"

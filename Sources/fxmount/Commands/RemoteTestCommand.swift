@@ -51,8 +51,8 @@ struct RemoteTestCommand: RunnableCommand {
         defer { remote.stop() }
         do throws(RemoteError) {
             try remote.backend.prepare()
-            findings += remote.backend.examine().map(Finding.init)
-        } catch { findings.append(Finding(.failure("set-up", error))) }
+            findings += remote.backend.examine().map { Finding($0, of: settings) }
+        } catch { findings.append(Finding(.failure("set-up", error), of: settings)) }
         return findings
     }
 
@@ -78,9 +78,17 @@ struct RemoteTestCommand: RunnableCommand {
             self.failure = failure
         }
 
-        init(_ finding: ServiceFinding) {
+        init(_ finding: ServiceFinding, of settings: RemoteSettings) {
             self.init(finding.verdict, finding.subject, finding.sentence)
             guard finding.verdict == .fails else { return }
+            // What the service cannot know: where to look here.
+            switch finding.error {
+            case .credentials:
+                guard let source = settings.secret else { break }
+                sentence = "the service refused them; check who logs in, and the secret from \(source.place)"
+            case .unreachable, .timedOut, .untrustedServer: sentence += settings.address.map { " (\($0))" } ?? ""
+            default: break
+            }
             failure = finding.error.map { CommandFailure(describing: $0) } ?? CommandFailure(.refused, finding.sentence)
             // A mount would meet the same refusal: not a matter of another call.
             if failure?.status == .failure { failure?.status = .refused }

@@ -80,8 +80,10 @@ extension S3Client {
         var request = S3Request(.put, key)
         request.body = body
         request.payload = .digest(digest)
-        request.fields =
-            fields + [S3Client.plainType, ("x-amz-checksum-sha256", base64(digest.bytes))]
+        request.fields// Named twice, a field would make the signature a wrong one.
+        =
+            fields + (fields.contains { $0.name == S3Client.plainType.name } ? [] : [S3Client.plainType])
+            + [("x-amz-checksum-sha256", base64(digest.bytes))]
             + (condition.map { [$0.field] } ?? [])
         if case .content = body { request.patience = .content }
         return S3Tag.bare(try perform(request).fields["ETag"])
