@@ -35,13 +35,15 @@ final class Workbench: Sendable {
 
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
-        operationTimeout: Duration = .seconds(15), connections: Int? = nil,
+        operationTimeout: Duration = .seconds(15), listingTTL: Duration = .seconds(10),
+        stopTransport: @escaping @Sendable () -> Void = {}, connections: Int? = nil,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")
         let remote = RemoteConfiguration(
             name: try Name("local"), kind: "local", backend: backend, commit: commit, retry: retry,
-            operationTimeout: operationTimeout, connections: connections,
+            operationTimeout: operationTimeout, listingTTL: listingTTL, connections: connections,
+            stopTransport: stopTransport,
             looksTemporary: { name, exclusive, mode in
                 name.description.hasSuffix(".tmp")
                     || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))

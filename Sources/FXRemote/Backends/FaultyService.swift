@@ -5,7 +5,7 @@ internal import Synchronization
 public final class FaultyService: Backend {
     public enum Call: String, Sendable, Hashable, CaseIterable {
         case makeDirectory, standing, begin, send, commit, adopt, open, complete, abort, rename, setModified, list,
-            discard, delete
+            discard, delete, space
     }
 
     public enum Fault: Sendable {
@@ -13,10 +13,20 @@ public final class FaultyService: Backend {
         case refuse(RemoteError)
         /// The service did it; the answer got lost.
         case loseAnswer(RemoteError)
+        /// Nothing comes back until `thaw`; then the service does it.
+        case hang
     }
 
     public enum Moment: Sendable, Hashable {
         case before, after
+    }
+
+    private struct Freezer {
+        var frozen: Set<Call> = []
+        /// How often it has thawed; a hanging call waits for the next time.
+        var thaws = 0
+        var held = 0
+        var isStopped = false
     }
 
     private struct Script {
@@ -27,6 +37,8 @@ public final class FaultyService: Backend {
 
     private let wrapped: any Backend
     private let script = Mutex(Script())
+    /// What is held up; waited on by the calls themselves.
+    private let freezer = Monitor(Freezer())
     private let observe: @Sendable (Call, Moment) -> Void
 
     /// - Parameter observe: runs on the calling thread around each call, for pictures of the disk and for holding
@@ -43,6 +55,38 @@ public final class FaultyService: Backend {
         script.withLock { $0.faults[call, default: [:]][number] = fault }
     }
 
+    /// Holds calls up, now and later, as a service does that was stopped (SIGSTOP).
+    public func freeze(_ calls: Set<Call> = Set(Call.allCases)) { freezer.withLock { $0.frozen = calls } }
+
+    /// Lets everything go on.
+    public func thaw() {
+        freezer.withLock { freezer in
+            freezer.frozen = []
+            freezer.thaws += 1
+        }
+    }
+
+    /// How many calls are held up at this moment.
+    public var held: Int { freezer.withLock { $0.held } }
+
+    /// Ends what is held up with an error, now and later, as a transport does that is stopped.
+    public func stopTransport() { freezer.withLock { $0.isStopped = true } }
+
+    private func holdUp(_ call: Call, hangs: Bool) throws(RemoteError) {
+        let thaws: Int? = freezer.withLock { freezer in
+            guard hangs || freezer.frozen.contains(call) else { return nil }
+            freezer.held += 1
+            return freezer.thaws
+        }
+        guard let thaws else { return }
+        let isStopped: Bool? = freezer.wait { freezer in
+            if freezer.isStopped, hangs || freezer.frozen.contains(call) { return true }
+            return freezer.frozen.contains(call) || hangs && freezer.thaws == thaws ? nil : false
+        }
+        freezer.withLock { $0.held -= 1 }
+        if isStopped == true { throw .interrupted }
+    }
+
     /// How often a call was made.
     public func count(of call: Call) -> Int { script.withLock { $0.counts[call] ?? 0 } }
 
@@ -53,6 +97,9 @@ public final class FaultyService: Backend {
             script.counts[call] = number
             return script.faults[call]?[number]
         }
+        var hangs = false
+        if case .hang = fault { hangs = true }
+        try holdUp(call, hangs: hangs)
         if case .refuse(let error) = fault { throw error }
         let result = try body()
         observe(call, .after)
@@ -61,7 +108,9 @@ public final class FaultyService: Backend {
     }
 
     public func prepare() throws(RemoteError) { try wrapped.prepare() }
-    public func space() throws(RemoteError) -> FileSystemSpace { try wrapped.space() }
+    public func space() throws(RemoteError) -> FileSystemSpace {
+        try run(.space) { () throws(RemoteError) in try wrapped.space() }
+    }
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { try wrapped.unfinishedUploads() }
 
     public func makeDirectory(_ path: RelativePath, in parent: StoredDirectory) throws(RemoteError) -> String {

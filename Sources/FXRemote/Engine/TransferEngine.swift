@@ -63,12 +63,13 @@ final class TransferEngine: Sendable {
     func beginStop() { queue.withLock { $0.isStopping = true } }
 
     /// Lets running jobs reach their end and forgets the others; the journal knows them.
-    func stop() {
+    /// - Parameter deadline: what still runs then is left to itself.
+    func stop(until deadline: ContinuousDeadline? = nil) {
         beginStop()
         for thread in threads.withLock({ taken in
             defer { taken = [] }
             return taken
-        }) { thread.join() }
+        }) { thread.join(until: deadline) }
         // Jobs hold their trees, and the trees hold this engine.
         queue.withLock { $0.work.removeAll() }
     }

@@ -110,6 +110,11 @@ struct Recovery {
     {
         for row in rows {
             guard let old = row.movingFrom else { continue }
+            if tree.lane != nil {
+                // The service may not answer now; `resume` begins with it.
+                tree.state.withLock { $0.index.update(row.id) { $0.isHeld = true } }
+                continue
+            }
             try tree.backend.rename(old, to: tree.path(of: row.id), aside: services.spool.newUploadID())
             tree.state.withLock { $0.index.update(row.id) { $0.movingFrom = nil } }
             var done = row
@@ -157,5 +162,6 @@ extension RemoteTree {
         }
         for id in files { engine.submit(.upload(self, id)) }
         for id in completing { continueCompletion(of: id) }
+        finishRenames()
     }
 }

@@ -1,4 +1,5 @@
 public import FXSystem
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
@@ -36,7 +37,13 @@ public final class TransferService: Sendable {
             spool: spool, journal: journal, digests: DigestWorker(), events: events, clock: clock, contents: contents)
         var trees: [RemoteTree] = []
         for remote in remotes {
-            try remote.backend.prepare()
+            do throws(RemoteError) { try remote.backend.prepare() } catch {
+                // A service over a network is there or comes back; the other remotes do not wait for it.
+                if !remote.backend.facts.isRemote { throw error }
+                events.record(
+                    "remote_not_ready", level: .warning,
+                    [.init("remote", .string(remote.name.description)), .init("error", .string(error.message))])
+            }
             let engine = TransferEngine(connections: remote.connections, random: random)
             trees.append(RemoteTree(remote, services: services, engine: engine))
         }
@@ -74,16 +81,29 @@ public final class TransferService: Sendable {
         return DrainReport(left: transfers().filter { $0.state != .committed }, time: services.clock.now())
     }
 
-    /// Ends the threads without waiting for transfers; the next start goes on.
+    /// How long calls of a stopped transport get to come back; what does not is left to the end of the process.
+    private static let patience = Duration.seconds(2)
+
+    /// Ends the threads without waiting for transfers; the next start goes on. Never waits for a service: calls that
+    /// hang in one are left behind.
     public func stop() {
-        for tree in trees { tree.engine.beginStop() }
-        for tree in trees { tree.engine.stop() }
+        for tree in trees {
+            tree.engine.beginStop()
+            tree.lane?.stop()
+            tree.contentLane?.stop()
+            tree.configuration.stopTransport()
+        }
+        let deadline = ContinuousDeadline.after(TransferService.patience)
+        for tree in trees { tree.engine.stop(until: tree.lane == nil ? nil : deadline) }
         services.digests.stop()
         for tree in trees {
             tree.state.withLock { state in
                 state.isDraining = true
                 state.isStopped = true
             }
+            // Who was answering a request gets to the end of it.
+            tree.lane?.waitUntilIdle(until: deadline)
+            tree.contentLane?.waitUntilIdle(until: deadline)
         }
         services.journal.stop()
         // What they wait for is sealed and goes on at the next start; the calls must not hang.

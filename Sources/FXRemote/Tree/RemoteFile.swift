@@ -20,6 +20,8 @@ public final class RemoteFile: Sendable {
         /// The first byte that a write could not put into the draft, and why.
         var missing: (offset: UInt64, error: RemoteError)?
         var isReleased = false
+        /// What opening made, until somebody writes.
+        var opened: RevisionID?
         /// The draft last written to; kept for a file that was removed while open.
         var draft: Revision?
         var reader: (upload: UploadID, content: any CommittedContent)?
@@ -232,6 +234,16 @@ public final class RemoteFile: Sendable {
         if !isFirst || !writes { return }
         tree.state.withLock { $0.index.update(entry) { $0.writers -= 1 } }
         tree.sealIfAbandoned(entry)
+    }
+
+    /// Opening made this draft.
+    func noteOpened(_ draft: RevisionID?) { state.withLock { $0.opened = draft } }
+
+    /// Takes back what opening did, and releases: nobody will use this handle. A file that was made goes, one that was
+    /// emptied is as before, unless somebody else has opened it meanwhile.
+    public func withdraw() {
+        if let opened = state.withLock({ $0.hasWritten ? nil : $0.opened }) { tree.withdraw(opened, of: entry) }
+        release()
     }
 
     deinit { if writes { release() } }

@@ -1,4 +1,5 @@
 public import FXSystem
+internal import Synchronization
 internal import SystemPackage
 
 /// One remote as a tree of sessions, directories and files; what a mount shows below `sessions/<remote>`.
@@ -21,6 +22,13 @@ public final class RemoteTree: Sendable {
     let state: Monitor<TreeState>
     let terms: UploadTerms
     let waits = Waits()
+    /// Where calls that wait for the service are carried out, so that nobody else waits with them; nil when the service
+    /// is on this machine.
+    public let lane: CallLane?
+    /// Where file contents come from the service in one piece, which may take as long as they are large.
+    public let contentLane: CallLane?
+    let listsEntries: Bool
+    let storeSpace = Mutex(StoreSpace())
 
     init(_ configuration: RemoteConfiguration, services: TreeServices, engine: TransferEngine) {
         self.engine = engine
@@ -31,6 +39,10 @@ public final class RemoteTree: Sendable {
         terms = UploadTerms(
             facts: configuration.backend.facts, retry: configuration.retry, connections: configuration.connections)
         self.services = services
+        let facts = configuration.backend.facts
+        listsEntries = facts.listsEntries
+        lane = facts.isRemote ? .forNames : nil
+        contentLane = facts.isRemote ? .forContents : nil
         let now = services.clock.now()
         let root = Node(
             id: .root, parent: .root, name: configuration.name, kind: .directory, mode: 0o755, owner: 0, group: 0,
@@ -57,20 +69,38 @@ public final class RemoteTree: Sendable {
         return entry
     }
 
+    /// Asks the service when the name is not known and the last listing is old.
     public func lookup(_ name: Name, in parent: EntryID) throws(RemoteError) -> RemoteEntry {
-        let found = state.withLock { state in state.index.child(name, of: parent).flatMap { state.entry($0.id) } }
-        guard let found else { throw .noSuchEntry }
+        if let known = child(name, of: parent) {
+            if !isListed(parent, .absence) { refreshInBackground(parent) }
+            return known
+        }
+        try prepareAbsence(in: parent)
+        guard let found = child(name, of: parent) else { throw .noSuchEntry }
         return found
     }
 
-    /// In the order of creation, which stays the same while entries come.
+    private func child(_ name: Name, of parent: EntryID) -> RemoteEntry? {
+        state.withLock { state in state.index.child(name, of: parent).flatMap { state.entry($0.id) } }
+    }
+
+    /// What a directory holds, in the order of creation, which stays the same while entries come. Asks the service when
+    /// the directory was never listed.
+    /// - Throws: why there is no listing, when nothing is known: a directory is never shown empty because of an error.
+    public func entryIDs(in parent: EntryID) throws(RemoteError) -> [EntryID] {
+        guard let kind = state.withLock({ $0.index[parent]?.kind }) else { throw .noSuchEntry }
+        if kind == .file { throw .notDirectory }
+        try prepareListing(of: parent)
+        return state.withLock { $0.index.childIDs(of: parent) }
+    }
+
+    /// Several entries as they are at one moment; nil for those that are gone.
+    public func look(at ids: some Sequence<EntryID>) -> [RemoteEntry?] {
+        state.withLock { state in ids.map { state.entry($0) } }
+    }
+
     public func entries(in parent: EntryID) throws(RemoteError) -> [RemoteEntry] {
-        let found: [RemoteEntry]? = state.withLock { state in
-            guard let node = state.index[parent], node.kind != .file else { return nil }
-            return state.index.children(of: parent).compactMap { state.entry($0.id) }
-        }
-        guard let found else { throw .noSuchEntry }
-        return found
+        look(at: try entryIDs(in: parent)).compactMap(\.self)
     }
 
     /// The path below the remote, for messages; empty for the root.
@@ -83,19 +113,12 @@ public final class RemoteTree: Sendable {
         return current
     }
 
-    /// Free space: what the spool and the store both have.
-    public func space() throws(RemoteError) -> FileSystemSpace {
-        let spool = try services.spool.space()
-        let store = try backend.space()
-        return store.available < spool.available ? store : spool
-    }
-
     // MARK: - Directories
 
     /// What a new directory is.
     private enum Placement { case aboveSessions, session, inSession }
 
-    private func placement(in parent: EntryID, _ name: Name, _ state: TreeState) throws(RemoteError) -> Placement {
+    private func checkPlace(of name: Name, in parent: EntryID, _ state: TreeState) throws(RemoteError) -> Placement {
         let depth = try state.checkChange(in: parent)
         let facts = backend.facts
         try facts.names.check(name, depth: depth)
@@ -113,9 +136,23 @@ public final class RemoteTree: Sendable {
     public func makeDirectory(_ name: Name, in parent: EntryID, mode: UInt32, caller: Caller) throws(RemoteError)
         -> RemoteEntry
     {
+        do throws(RemoteError) {
+            return try makeDirectoryNow(name, in: parent, mode: mode, caller: caller)
+        } catch {
+            if error != .exists { state.withLock { $0.refusals[parent] = error } }
+            throw error
+        }
+    }
+
+    private func makeDirectoryNow(
+        _ name: Name, in parent: EntryID, mode: UInt32, caller: Caller
+    ) throws(RemoteError) -> RemoteEntry {
+        // What cannot be made anyway is refused without asking the service.
+        _ = try state.withLock { state throws(RemoteError) in try checkPlace(of: name, in: parent, state) }
+        try prepareAbsence(in: parent)
         let (path, directory, placement) = try state.withLock {
             state throws(RemoteError) -> (RelativePath, StoredDirectory, Placement) in
-            let placement = try self.placement(in: parent, name, state)
+            let placement = try checkPlace(of: name, in: parent, state)
             if state.index.child(name, of: parent) != nil { throw .exists }
             return (state.index.path(of: parent).appending(name), state.directory(parent), placement)
         }
@@ -134,6 +171,8 @@ public final class RemoteTree: Sendable {
             state.index.insert(node)
             state.index.update(parent) { $0.modified = now }
             state.noteChange(id)
+            if listsEntries { state.listings[id] = .made(ttl: configuration.listingTTL) }
+            state.refusals[parent] = nil
             journalEntry(id, &state)
             return state.entry(id)
         }

@@ -21,13 +21,18 @@ extension RemoteTree {
         switch attribute {
         case "state": return node.session?.rawValue
         case "remote_id": return node.remoteID
-        case "error": return node.session == nil ? nil : obstacleText(of: node)
+        case "error": return (node.session == nil ? nil : obstacleText(of: node)) ?? directoryError(of: node.id)
         case "progress":
             let totals = state.withLock { $0.totals(below: node.id) }
             return "\(totals.done.rawValue)/\(totals.size.rawValue)"
         case "files": return state.withLock { $0.totals(below: node.id) }.text
         default: return nil
         }
+    }
+
+    /// Why the directory could not be listed, or not be changed, the last time.
+    private func directoryError(of id: EntryID) -> String? {
+        state.withLock { $0.listings[id]?.failure ?? $0.refusals[id] }?.message
     }
 
     /// Why the session cannot be completed: files the remote refused, at any time; after a refused completion drafts

@@ -11,6 +11,13 @@ extension RemoteTree {
     public func create(
         _ name: Name, in parent: EntryID, mode: UInt32, flags: OpenFlags, caller: Caller
     ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
+        if listsEntries {
+            let isKnown = try state.withLock { state throws(RemoteError) in
+                try checkPlace(ofFile: name, in: parent, state)
+                return state.index.child(name, of: parent) != nil
+            }
+            if !isKnown { try prepareAbsence(in: parent) }
+        }
         while true {
             do throws(RemoteError) {
                 return try createOnce(name, in: parent, mode: mode, flags: flags, caller: caller)
@@ -23,14 +30,18 @@ extension RemoteTree {
         }
     }
 
+    private func checkPlace(ofFile name: Name, in parent: EntryID, _ state: TreeState) throws(RemoteError) {
+        let depth = try state.checkChange(in: parent)
+        if depth < 1 || state.index.session(of: parent) == nil { throw .needsSession }
+        try backend.facts.names.check(name, depth: depth)
+    }
+
     private func createOnce(
         _ name: Name, in parent: EntryID, mode: UInt32, flags: OpenFlags, caller: Caller
     ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
         let exclusive = flags.contains(.exclusive)
         let (path, existing) = try state.withLock { state throws(RemoteError) in
-            let depth = try state.checkChange(in: parent)
-            if depth < 1 || state.index.session(of: parent) == nil { throw .needsSession }
-            try backend.facts.names.check(name, depth: depth)
+            try checkPlace(ofFile: name, in: parent, state)
             return (state.index.path(of: parent).appending(name), state.index.child(name, of: parent)?.id)
         }
         if let existing {
@@ -68,7 +79,9 @@ extension RemoteTree {
             try? services.spool.remove(file.name, because: .droppedDraft)
             throw error
         }
-        return (try entry(id), RemoteFile(tree: self, entry: id, opener: caller, writes: true))
+        let handle = RemoteFile(tree: self, entry: id, opener: caller, writes: true)
+        handle.noteOpened(revision.id)
+        return (try entry(id), handle)
     }
 
     /// Answers `open`; with O_TRUNC a new, empty draft is begun, also for who only reads (open(2) on Linux).
@@ -88,10 +101,13 @@ extension RemoteTree {
         }
         let file = RemoteFile(tree: self, entry: id, opener: caller, writes: changes)
         if flags.contains(.truncate) {
+            let before = state.withLock { $0.index[id]?.draft?.id }
             do throws(RemoteError) { try empty(id, by: caller) } catch {
                 file.release()
                 throw error
             }
+            let after = state.withLock { $0.index[id]?.draft?.id }
+            if after != before { file.noteOpened(after) }
         }
         return file
     }
@@ -313,6 +329,28 @@ extension RemoteTree {
     }
 
     // MARK: - Removal
+
+    /// Drops a draft that opening a file made, when its opener is the only one who has it.
+    func withdraw(_ draft: RevisionID, of id: EntryID) {
+        let dropped: Revision? = state.withLock { state in
+            guard let node = state.index[id], let last = node.draft, last.id == draft, node.writers <= 1,
+                !node.isHeld, last.size == .zero, last.discard()
+            else { return nil }
+            var changes: [JournalChange] = [.dropRevision(draft)]
+            if node.isNeverSealed {
+                state.index.remove(id)
+                changes.append(.dropEntry(id))
+            } else {
+                state.index.update(id) { $0.revisions.removeLast() }
+            }
+            services.journal.enqueue(changes)
+            return last
+        }
+        guard let dropped else { return }
+        do throws(RemoteError) { try services.spool.remove(dropped.spoolName, because: .droppedDraft) } catch {
+            record("spool_not_freed", path(of: id), [.init("error", .string(error.message))])
+        }
+    }
 
     /// Answers `unlink`: for a draft of the caller's own that was never sealed; everything else is `.protected`.
     public func remove(_ name: Name, in parent: EntryID, caller: Caller) throws(RemoteError) {

@@ -19,6 +19,7 @@ extension RemoteTree {
     ) -> WaitToken {
         let token = waits.begin(completion)
         do throws(RemoteError) {
+            if state.withLock({ $0.index.child(newName, of: newParent) == nil }) { try prepareAbsence(in: newParent) }
             let plan = try takePlan(name, parent, newName, newParent, mode, caller)
             guard let plan else {
                 waits.finish(token, .success(()))
@@ -147,7 +148,9 @@ extension RemoteTree {
             state.setPromised(newName, in: newParent, false)
             var changes: [JournalChange] = []
             var dropped: [Revision] = []
+            state.noteDeparture(of: plan.source)
             if let target = plan.target.flatMap({ state.index.remove($0.id) }) {
+                state.noteDeparture(of: target)
                 state.belowWaits = state.belowWaits.map { $0.entry == target.id ? (id, $0.token) : $0 }
                 state.active.remove(target.id)
                 state.failed.remove(target.id)

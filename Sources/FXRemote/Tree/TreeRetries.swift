@@ -19,6 +19,7 @@ extension RemoteTree {
         backend.reconsider()
         let again: [EntryID] = state.withLock { state in
             var again: [EntryID] = []
+            for id in state.listings.keys { state.listings[id]?.failureUntil = nil }
             for id in state.failed.sorted() {
                 guard isMeant(state, id), let node = state.index[id] else { continue }
                 for revision in node.revisions where revision.phase == .failed {

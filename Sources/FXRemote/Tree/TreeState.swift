@@ -1,4 +1,5 @@
 internal import FXSystem
+internal import Glibc
 internal import Synchronization
 
 /// What the lock of a tree guards.
@@ -19,6 +20,11 @@ struct TreeState: Sendable {
     var recent = RecentCommits()
     var belowWaits: [(entry: EntryID, token: WaitToken)] = []
     var completionWaits: [EntryID: [WaitToken]] = [:]
+
+    /// How directories were listed; only those that were asked for.
+    var listings: [EntryID: DirectoryListing] = [:]
+    /// Why the last change in a directory was refused.
+    var refusals: [EntryID: RemoteError] = [:]
 
     /// Names a rename is about to give.
     var promisedNames: [EntryID: Set<Name>] = [:]
@@ -173,6 +179,9 @@ final class TreeServices: Sendable {
     let clock: WallClock
     private let lastEntry: Atomic<UInt64>
     private let lastRevision: Atomic<UInt64>
+    /// Of what was not made here.
+    let owner = geteuid()
+    let group = getegid()
 
     init(
         spool: Spool, journal: Journal, digests: DigestWorker, events: EventLog, clock: WallClock,
