@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "FXFuseTests",
             dependencies: [
-                "CFuse3", "FXFuse", "FXMapping", "FXSystem",
+                "CFuse3", "FXFuse", "FXMapping", "FXRemote", "FXSystem",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

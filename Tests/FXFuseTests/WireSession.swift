@@ -31,7 +31,7 @@ final class WireSession: @unchecked Sendable {
 
     enum Opcode: UInt32 {
         case lookup = 1, forget = 2, getattr = 3, mkdir = 9, unlink = 10, rmdir = 11, link = 13, open = 14, read = 15,
-            write = 16
+            write = 16, statfs = 17
         case release = 18, setxattr = 21, getxattr = 22, flush = 25, initialize = 26, opendir = 27, readdir = 28,
             releasedir = 29
         case create = 35, interrupt = 36, batchForget = 42, readdirplus = 44, rename2 = 45

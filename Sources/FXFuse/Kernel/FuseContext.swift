@@ -58,6 +58,45 @@ func serve<Value>(
     }
 }
 
+/// A decoded request: what to do, and where.
+struct DecodedCall<Value: Sendable> {
+    /// nil: here, on the worker.
+    let lane: RequestLane?
+    let perform: @Sendable (Caller) throws(Errno) -> Value
+
+    init(_ lane: RequestLane?, _ perform: @escaping @Sendable (Caller) throws(Errno) -> Value) {
+        self.lane = lane
+        self.perform = perform
+    }
+}
+
+/// The same for calls that may wait for a network: carried out where the node wants them to be.
+///
+/// - Parameters:
+///   - decode: must copy whatever libfuse lent it.
+///   - unwanted: what to do with a result nobody waits for any more.
+func serve<Value: Sendable>(
+    _ raw: fuse_req_t?, decoding decode: (FuseContext) throws(Errno) -> DecodedCall<Value>,
+    answer: @escaping @Sendable (FuseContext, consuming PendingRequest, Value) -> Void,
+    unwanted: @escaping @Sendable (Value) -> Void = { _ in }
+) {
+    guard let raw = unsafe raw, let userdata = unsafe fuse_req_userdata(raw) else { return }
+    let context = unsafe Unmanaged<FuseContext>.fromOpaque(userdata).takeUnretainedValue()
+    let request = unsafe PendingRequest(raw)
+    let caller = request.caller
+    do throws(Errno) {
+        let call = try decode(context)
+        if let lane = call.lane {
+            lane.carry(request, by: caller, call.perform, answer: { answer(context, $0, $1) }, unwanted: unwanted)
+        } else {
+            let value = try call.perform(caller)
+            answer(context, request, value)
+        }
+    } catch {
+        request.fail(error)
+    }
+}
+
 /// The same for requests whose node answers them itself, now or later.
 func serve(
     _ raw: fuse_req_t?, _ body: (FuseContext, Caller, consuming PendingRequest) -> Void

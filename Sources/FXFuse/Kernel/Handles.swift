@@ -32,9 +32,15 @@ protocol FileHandle: AnyObject, Sendable {
         at offset: UInt64, to target: any FileHandle, at targetOffset: UInt64, count: Int, by caller: Caller
     ) throws(Errno) -> Int
     func release()
+    /// Takes back what opening did: the caller was answered before the handle was there.
+    func withdraw()
+    /// Where to change the size or the bytes when that may wait for a network; nil for the worker.
+    var laneForChanges: RequestLane? { get }
 }
 
 extension FileHandle {
+    func withdraw() { release() }
+    var laneForChanges: RequestLane? { nil }
     func allocate(mode: Int32, offset: UInt64, length: UInt64, by caller: Caller) throws(Errno) { throw .notSupported }
     /// ENOSYS makes the kernel do it by size alone, for good.
     func seek(_ offset: Int64, whence: Int32) throws(Errno) -> Int64 { throw .invalidArgument }

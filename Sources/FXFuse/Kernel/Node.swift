@@ -3,7 +3,8 @@ internal import SystemPackage
 
 /// Something the kernel can have an inode of. What a kind of node does not support is refused by default.
 ///
-/// Any libfuse worker calls any method at any time. A method may block on a local disk, never on a network.
+/// Any libfuse worker calls any method at any time. A method may block on a local disk, and on a network only when
+/// `lane(for:)` names where else to call it.
 protocol Node: AnyObject, Sendable {
     var key: NodeKey { get }
 
@@ -15,6 +16,9 @@ protocol Node: AnyObject, Sendable {
 
     /// `other` was found under the same key; take over what is newer in it, such as the name it was found by.
     func adopt(_ other: any Node)
+
+    /// Where to carry out a call that may wait for a network; nil for the worker.
+    func lane(for call: NodeCall) -> RequestLane?
 
     /// The most seconds the kernel may believe entry and attributes, whatever the mount is set to.
     var longestTimeout: Double { get }
@@ -58,15 +62,17 @@ protocol DirectoryNode: Node {
 }
 
 /// A node and what it looked like when it was found.
-struct Found {
+struct Found: Sendable {
     let node: any Node
     let status: FileStatus
 }
 
 /// A new file, and how to open it once the kernel knows which node stands for it.
-struct Created {
+struct Created: Sendable {
     let found: Found
-    let open: (any Node) -> any FileHandle
+    let open: @Sendable (any Node) -> any FileHandle
+    /// Nobody will open it: the caller was answered before it was there.
+    var withdraw: @Sendable () -> Void = {}
 }
 
 /// How a rename ended.
@@ -90,6 +96,7 @@ struct SetAttributes: Sendable {
 extension Node {
     func isSameFile(as other: any Node) -> Bool { true }
     func adopt(_ other: any Node) {}
+    func lane(for call: NodeCall) -> RequestLane? { nil }
     // Entities and types are changed by other processes, which a mount shows within a second (DESIGN 3).
     var longestTimeout: Double { 1 }
     var asDirectory: (any DirectoryNode)? { nil }

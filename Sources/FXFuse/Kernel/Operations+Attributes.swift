@@ -17,12 +17,14 @@ extension fuse_lowlevel_ops {
         unsafe setattr = { raw, number, attributes, which, info in
             unsafe serve(
                 raw,
-                { context, caller throws(Errno) -> (FileStatus, Double) in
+                decoding: { context throws(Errno) -> DecodedCall<(FileStatus, Double)> in
                     guard let attributes = unsafe attributes?.pointee else { throw .invalidArgument }
                     let node = try context.node(number)
-                    let status = try node.setAttributes(
-                        SetAttributes(attributes, which), using: unsafe HandlePointer.file(info), by: caller)
-                    return (status, context.timeout(of: node))
+                    let change = SetAttributes(attributes, which)
+                    let handle = unsafe HandlePointer.file(info)
+                    return DecodedCall(node.lane(for: .setAttributes(change))) { caller throws(Errno) in
+                        (try node.setAttributes(change, using: handle, by: caller), context.timeout(of: node))
+                    }
                 }, answer: { $1.answer(attributes: $2.0, timeout: $2.1) })
         }
         unsafe statfs = { raw, number in

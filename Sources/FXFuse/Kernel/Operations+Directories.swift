@@ -8,13 +8,19 @@ extension fuse_lowlevel_ops {
     mutating func installDirectoryOperations() {
         unsafe opendir = { raw, number, _ in
             unsafe serve(
-                raw, { context, caller throws(Errno) in try context.directory(number).openDirectory(by: caller) },
+                raw,
+                decoding: { context throws(Errno) in
+                    let directory = try context.directory(number)
+                    return DecodedCall(directory.lane(for: .openDirectory)) { caller throws(Errno) in
+                        try directory.openDirectory(by: caller)
+                    }
+                },
                 answer: { _, request, handle in
                     let pointer = HandlePointer.retain(handle)
                     if !request.answer(open: OpenReply(), handle: pointer) {
                         HandlePointer.takeDirectory(pointer)?.release()
                     }
-                })
+                }, unwanted: { $0.release() })
         }
         unsafe readdir = { raw, _, size, offset, info in
             unsafe serve(raw) { _, caller, request in

@@ -9,8 +9,12 @@ extension fuse_lowlevel_ops {
         unsafe lookup = { raw, parent, cName in
             unsafe serve(
                 raw,
-                { context, caller throws(Errno) in
-                    try context.directory(parent).lookup(try unsafe name(cName), by: caller)
+                decoding: { context throws(Errno) in
+                    let directory = try context.directory(parent)
+                    let name = try unsafe name(cName)
+                    return DecodedCall(directory.lane(for: .lookup(name))) { caller throws(Errno) in
+                        try directory.lookup(name, by: caller)
+                    }
                 }, answer: { $0.answer($1, found: $2) })
         }
         unsafe forget = { raw, number, count in
@@ -31,8 +35,12 @@ extension fuse_lowlevel_ops {
         unsafe mkdir = { raw, parent, cName, mode in
             unsafe serve(
                 raw,
-                { context, caller throws(Errno) in
-                    try context.directory(parent).makeDirectory(try unsafe name(cName), mode: mode, by: caller)
+                decoding: { context throws(Errno) in
+                    let directory = try context.directory(parent)
+                    let name = try unsafe name(cName)
+                    return DecodedCall(directory.lane(for: .makeDirectory)) { caller throws(Errno) in
+                        try directory.makeDirectory(name, mode: mode, by: caller)
+                    }
                 }, answer: { $0.answer($1, found: $2) })
         }
         unsafe mknod = { raw, parent, cName, mode, device in
@@ -63,8 +71,12 @@ extension fuse_lowlevel_ops {
         unsafe unlink = { raw, parent, cName in
             unsafe serve(
                 raw,
-                { context, caller throws(Errno) in
-                    try context.directory(parent).remove(try unsafe name(cName), by: caller)
+                decoding: { context throws(Errno) in
+                    let directory = try context.directory(parent)
+                    let name = try unsafe name(cName)
+                    return DecodedCall(directory.lane(for: .remove(name))) { caller throws(Errno) in
+                        try directory.remove(name, by: caller)
+                    }
                 }, answer: { _, request, _ in request.succeed() })
         }
         unsafe rmdir = { raw, parent, cName in

@@ -9,20 +9,30 @@ extension fuse_lowlevel_ops {
         unsafe open = { raw, number, info in
             let flags = OpenFlags(rawValue: unsafe info?.pointee.flags ?? 0)
             unsafe serve(
-                raw, { context, caller throws(Errno) in try context.node(number).open(flags, by: caller) },
+                raw,
+                decoding: { context throws(Errno) in
+                    let node = try context.node(number)
+                    return DecodedCall(node.lane(for: .open(flags))) { caller throws(Errno) in
+                        try node.open(flags, by: caller)
+                    }
+                },
                 answer: { _, request, handle in
                     let pointer = HandlePointer.retain(handle)
                     if !request.answer(open: handle.openReply, handle: pointer) {
-                        HandlePointer.takeFile(pointer)?.release()
+                        HandlePointer.takeFile(pointer)?.withdraw()
                     }
-                })
+                }, unwanted: { $0.withdraw() })
         }
         unsafe create = { raw, parent, cName, mode, info in
             let flags = OpenFlags(rawValue: unsafe info?.pointee.flags ?? 0)
             unsafe serve(
                 raw,
-                { context, caller throws(Errno) in
-                    try context.directory(parent).create(try unsafe name(cName), flags, mode: mode, by: caller)
+                decoding: { context throws(Errno) in
+                    let directory = try context.directory(parent)
+                    let name = try unsafe name(cName)
+                    return DecodedCall(directory.lane(for: .create(name))) { caller throws(Errno) in
+                        try directory.create(name, flags, mode: mode, by: caller)
+                    }
                 },
                 answer: { context, request, made in
                     let (inode, node) = context.table.enter(made.found.node)
@@ -30,10 +40,10 @@ extension fuse_lowlevel_ops {
                     let pointer = HandlePointer.retain(handle)
                     let entry = EntryReply(inode: inode, status: made.found.status, timeout: context.timeout(of: node))
                     if !request.answer(created: entry, open: handle.openReply, handle: pointer) {
-                        HandlePointer.takeFile(pointer)?.release()
+                        HandlePointer.takeFile(pointer)?.withdraw()
                         context.table.forget(inode, count: 1)
                     }
-                })
+                }, unwanted: { $0.withdraw() })
         }
         unsafe read = { raw, _, size, offset, info in
             unsafe serve(raw) { _, _, request in
@@ -72,12 +82,14 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe fallocate = { raw, _, mode, offset, length, info in
+            let (start, count) = (UInt64(clamping: offset), UInt64(clamping: length))
             unsafe serve(
                 raw,
-                { _, caller throws(Errno) in
+                decoding: { _ throws(Errno) in
                     guard let handle = unsafe HandlePointer.file(info) else { throw .badFileDescriptor }
-                    try handle.allocate(
-                        mode: mode, offset: UInt64(clamping: offset), length: UInt64(clamping: length), by: caller)
+                    return DecodedCall(handle.laneForChanges) { caller throws(Errno) in
+                        try handle.allocate(mode: mode, offset: start, length: count, by: caller)
+                    }
                 }, answer: { _, request, _ in request.succeed() })
         }
         unsafe lseek = { raw, _, offset, whence, info in

@@ -2,7 +2,8 @@ internal import FXSystem
 internal import Synchronization
 internal import SystemPackage
 
-/// A request that waits for something, answered by whoever comes first: the result, or the death of its caller.
+/// A request that waits for something, answered by whoever comes first: the result, the death of its caller, or the end
+/// of its time.
 ///
 /// It holds no worker while it waits.
 final class WaitingRequest: Sendable {
@@ -20,8 +21,14 @@ final class WaitingRequest: Sendable {
     }
 
     /// Starts to listen for the caller's death.
-    func watch(thread: Int32) {
-        let token = InterruptWatch.shared.add(thread: thread) { [weak self] in self?.interrupted() }
+    /// - Parameter deadline: ETIMEDOUT then, unless it has begun.
+    func watch(thread: Int32, until deadline: ContinuousDeadline? = nil) {
+        let token = InterruptWatch.shared.add(thread: thread, until: deadline) { [weak self] reason in
+            switch reason {
+            case .death: self?.interrupted()
+            case .deadline: self?.finish(.timedOut)
+            }
+        }
         state.withLock { state in
             guard let request = state.request.take() else { return }
             // Under the lock: an interrupt that is already pending calls back at once, which only leaves a note.
@@ -31,24 +38,32 @@ final class WaitingRequest: Sendable {
         }
     }
 
-    /// What is waited for has begun.
+    /// What is waited for has begun, and takes as long as it takes.
     ///
     /// - Parameter giveUp: gives it up; true when its result will never come, false when it has or is about to.
     func began(_ giveUp: @escaping @Sendable () -> Bool) {
-        let isDying = state.withLock { state in
+        let (isUnwanted, token) = state.withLock { state in
             state.giveUp = giveUp
-            return state.isDying
+            return (state.isDying || state.request == nil, state.token)
         }
-        // The caller died before there was anything to give up, and has been answered.
-        if isDying { _ = giveUp() }
+        if let token { InterruptWatch.shared.forgetDeadline(token) }
+        // The caller died, or its time was over, before there was anything to give up; it has been answered.
+        if isUnwanted { _ = giveUp() }
+    }
+
+    var isAnswered: Bool { state.withLock { $0.request == nil } }
+
+    /// The request, to be answered; nil when it was answered before.
+    func take() -> PendingRequest? {
+        let token = state.withLock { $0.token.take() }
+        if let token { InterruptWatch.shared.remove(token) }
+        return state.withLock { $0.request.take() }
     }
 
     /// Answers with success or an error; false when it was answered before.
     @discardableResult
     func finish(_ error: Errno?) -> Bool {
-        let token = state.withLock { $0.token.take() }
-        if let token { InterruptWatch.shared.remove(token) }
-        guard let request = state.withLock({ $0.request.take() }) else { return false }
+        guard let request = take() else { return false }
         if let error { request.fail(error) } else { request.succeed() }
         return true
     }

@@ -10,7 +10,8 @@ protocol RemoteNode: Node {
 
 extension RemoteNode {
     var key: NodeKey { place.key(id) }
-    var longestTimeout: Double { .infinity }
+    /// What others do at a service shows within a second.
+    var longestTimeout: Double { place.tree.lane == nil ? .infinity : 1 }
 
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
         try remote { () throws(RemoteError) in place.status(of: try place.tree.entry(id)) }
@@ -37,6 +38,23 @@ extension RemoteNode {
         return try status(using: handle)
     }
 
+    func lane(for call: NodeCall) -> RequestLane? {
+        switch call {
+        case .lookup(let name): place.lane(for: .lookup(name, in: id))
+        case .openDirectory: place.lane(for: .list(id))
+        case .create(let name): place.lane(for: .create(name, in: id))
+        case .makeDirectory: place.lane(for: .makeDirectory)
+        case .remove(let name): place.lane(for: .remove(name, in: id))
+        case .open(let flags): place.lane(for: .open(id, flags))
+        case .setAttributes(let change):
+            if change.size != nil {
+                place.lane(for: .change(id))
+            } else {
+                change.modified == .keep ? nil : place.lane(for: .setModified(id))
+            }
+        }
+    }
+
     func space() throws(Errno) -> FileSystemSpace {
         try remote { () throws(RemoteError) in try place.tree.space() }
     }
@@ -53,7 +71,9 @@ extension RemoteNode {
         guard name.hasPrefix(MappedNode.reservedPrefix) else { return request.fail(.notSupported) }
         let own = String(name.dropFirst(MappedNode.reservedPrefix.count))
         let text = String(decoding: value, as: UTF8.self)
-        place.answer(request, by: caller) { place.tree.setAttribute(own, to: text, of: id, completion: $0) }
+        place.answer(request, by: caller, on: place.lane(for: .setState)) { [place, id] in
+            place.tree.setAttribute(own, to: text, of: id, completion: $0)
+        }
     }
 }
 
@@ -88,12 +108,8 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
     }
 
     func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
-        let entries = try remote { () throws(RemoteError) in try self.place.tree.entries(in: self.id) }
-        let listed = entries.map { (name: $0.name, node: place.node(of: $0), status: place.status(of: $0)) }
-        // fsync on a directory waits for everything below it.
-        return VirtualListing(listed, inode: try status(using: nil).inode) { [place, id] caller, request in
-            place.answer(request, by: caller) { place.tree.waitUntilCommitted(below: id, $0) }
-        }
+        let entries = try remote { () throws(RemoteError) in try self.place.tree.entryIDs(in: self.id) }
+        return RemoteListing(entries, of: self)
     }
 
     func create(_ name: Name, _ flags: OpenFlags, mode: UInt32, by caller: Caller) throws(Errno) -> Created {
@@ -101,7 +117,9 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
             try self.place.tree.create(
                 name, in: id, mode: mode & ~caller.umask, flags: flags, caller: caller)
         }
-        return Created(found: place.found(made.0)) { [place] _ in RemoteFileHandle(made.1, place, flags) }
+        return Created(
+            found: place.found(made.0), open: { [place] _ in RemoteFileHandle(made.1, place, flags) },
+            withdraw: { made.1.withdraw() })
     }
 
     func makeDirectory(_ name: Name, mode: UInt32, by caller: Caller) throws(Errno) -> Found {
@@ -125,7 +143,7 @@ final class RemoteDirectory: RemoteNode, DirectoryNode {
         guard let target = directory as? RemoteDirectory, target.place.index == place.index else { throw .crossDevice }
         // Entries are known by their id, whatever their name is: there is nothing to tell the kernel's nodes.
         return .later { [place, id] request in
-            place.answer(request, by: caller) {
+            place.answer(request, by: caller, on: place.lane(for: .rename)) {
                 place.tree.rename(name, in: id, to: newName, in: target.id, mode, caller: caller, completion: $0)
             }
         }

@@ -71,14 +71,16 @@ struct RemotePlace: Sendable {
         id == .root ? .remote(index: index) : .entry(remote: index, id: id.rawValue)
     }
 
+    func inode(of id: EntryID) -> UInt64 {
+        id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: id.rawValue)
+    }
+
     /// The status to show of an entry.
     func status(of entry: RemoteEntry) -> FileStatus {
-        let inode =
-            entry.id == .root ? InodeNumbers.remote(index) : InodeNumbers.entry(remote: index, id: entry.id.rawValue)
         let isRoot = entry.id == .root
         var status = FileStatus.virtual(
             type: entry.isDirectory ? .directory : .regular,
-            permissions: isRoot ? services.remoteAccess.permissions : entry.mode & 0o7777, inode: inode,
+            permissions: isRoot ? services.remoteAccess.permissions : entry.mode & 0o7777, inode: inode(of: entry.id),
             size: entry.size,
             owner: isRoot ? services.owner : entry.owner, group: isRoot ? services.group : entry.group,
             time: entry.modified)
@@ -94,21 +96,30 @@ struct RemotePlace: Sendable {
 
     func found(_ entry: RemoteEntry) -> Found { Found(node: node(of: entry), status: status(of: entry)) }
 
+    /// Where a call of the tree is carried out; nil for the worker.
+    func lane(for call: RemoteTree.Call) -> RequestLane? {
+        tree.place(for: call).map { RequestLane(lane: $0.lane, key: $0.key, limit: $0.limit) }
+    }
+
     /// Answers a request when a wait of the tree ends, or when its caller dies.
+    /// - Parameter lane: where to begin it; the time until then has a limit, what is waited for has none.
     func answer(
-        _ request: consuming PendingRequest, by caller: Caller,
-        _ begin: (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken
+        _ request: consuming PendingRequest, by caller: Caller, on lane: RequestLane? = nil,
+        _ begin: @escaping @Sendable (@escaping @Sendable (Result<Void, RemoteError>) -> Void) -> WaitToken
     ) {
         let waiting = WaitingRequest(request)
         // Listened for before it begins: sealing itself can take as long as the disk does.
-        waiting.watch(thread: caller.thread)
-        let token = begin { result in
-            switch result {
-            case .success: waiting.finish(nil)
-            case .failure(let error): waiting.finish(error.errno)
+        waiting.watch(thread: caller.thread, until: lane?.limit.map { .after($0) })
+        let run: @Sendable () -> Void = { [tree] in
+            let token = begin { result in
+                switch result {
+                case .success: waiting.finish(nil)
+                case .failure(let error): waiting.finish(error.errno)
+                }
             }
+            waiting.began { tree.cancel(token) }
         }
-        waiting.began { [tree] in tree.cancel(token) }
+        if let lane { lane.submit(waiting, run) } else { run() }
     }
 }
 
