@@ -15,7 +15,8 @@ enum CurlOutcome {
         case .goOn, nil: break
         }
         if code == CURLE_OK {
-            return answer.hasHead ? .success(answer.response) : .failure(.nonsense("no answer"))
+            // libcurl takes the end of the connection for the end of the fields.
+            return answer.hasHead ? .success(answer.response) : .failure(.cut(isSent: isSent))
         }
         // A service that refuses does not have to read the rest of the request, nor to finish its sentence.
         if answer.isRefusal { return .success(answer.response) }
