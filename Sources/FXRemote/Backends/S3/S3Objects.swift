@@ -80,7 +80,7 @@ extension S3Client {
         var request = S3Request(.put, key)
         request.body = body
         request.payload = .digest(digest)
-        request.fields// Named twice, a field would make the signature a wrong one.
+        request.fields  // Named twice, a field would make the signature a wrong one.
         =
             fields + (fields.contains { $0.name == S3Client.plainType.name } ? [] : [S3Client.plainType])
             + [("x-amz-checksum-sha256", base64(digest.bytes))]
