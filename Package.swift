@@ -167,6 +167,7 @@ let package = Package(
             name: "ServiceTests",
             dependencies: [
                 "FXRemote", "FXSystem", "ServiceFixtures", "TestServices", "test-services",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

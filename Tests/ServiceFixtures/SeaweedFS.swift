@@ -87,9 +87,27 @@ public final class SeaweedFS: Sendable {
     /// Lower-case hexadecimal SHA-256 of an object's bytes.
     public func sha256(of key: String) throws -> String { sha256Text(try get(key)) }
 
+    /// The same of a large object, read in ranges.
+    public func sha256(of object: Object, pieces: Int) throws -> String {
+        var hasher = SHA256()
+        var position = 0
+        while position < object.size {
+            let end = min(position + pieces, object.size)
+            let answer = try signed(
+                "GET", "/\(bucket)/\(object.key)", unsignedFields: [("Range", "bytes=\(position)-\(end - 1)")])
+            if answer.status != 206 || answer.body.count != end - position {
+                throw NoAnswer("GET \(object.key) from \(position): \(answer.status)")
+            }
+            hasher.update(data: answer.body)
+            position = end
+        }
+        return hex(Array(hasher.finalize()))
+    }
+
     /// One request signed with AWS Signature Version 4, independent of the code under test. `path` is not encoded yet.
     public func signed(
-        _ method: String, _ path: String, query: [(String, String)] = [], body: [UInt8]? = nil
+        _ method: String, _ path: String, query: [(String, String)] = [],
+        unsignedFields: [(String, String)] = [], body: [UInt8]? = nil
     ) throws -> LoopbackAnswer {
         var now = time(nil)
         var parts = tm()
@@ -114,7 +132,7 @@ public final class SeaweedFS: Sendable {
             "AWS4-HMAC-SHA256 Credential=\(accessKeyID)/\(scope), SignedHeaders=\(names), Signature=\(hex(key))"
         return try s3.request(
             method, search.isEmpty ? target : "\(target)?\(search)",
-            fields: Array(fields.dropFirst()) + [("Authorization", authorization)], body: body)
+            fields: Array(fields.dropFirst()) + [("Authorization", authorization)] + unsignedFields, body: body)
     }
 }
 
