@@ -16,6 +16,10 @@ final class ControlDirectory: DirectoryNode {
     func space() throws(Errno) -> FileSystemSpace { try services.space() }
 
     func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
+        if name == ControlSessions.name {
+            let node = ControlSessions(services)
+            return Found(node: node, status: try node.status(using: nil))
+        }
         guard let index = services.controlFiles.firstIndex(where: { $0.name == name }) else {
             throw .noSuchFileOrDirectory
         }
@@ -25,9 +29,9 @@ final class ControlDirectory: DirectoryNode {
 
     func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
         var entries: [(name: Name, node: any Node, status: FileStatus)] = []
-        for file in services.controlFiles {
-            let found = try lookup(file.name, by: caller)
-            entries.append((file.name, found.node, found.status))
+        for name in services.controlFiles.map(\.name) + [ControlSessions.name] {
+            let found = try lookup(name, by: caller)
+            entries.append((name, found.node, found.status))
         }
         return VirtualListing(entries, inode: InodeNumbers.control)
     }

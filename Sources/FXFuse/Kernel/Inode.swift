@@ -15,4 +15,7 @@ enum NodeKey: Hashable, Sendable {
     case remote(index: Int)
     case entry(remote: Int, id: UInt64)
     case controlFile(Int)
+    case controlSessions
+    case controlEntry(remote: Int, id: UInt64)
+    case controlDocument(remote: Int, id: UInt64, document: UInt64)
 }

@@ -117,7 +117,19 @@ extension RemoteTree {
             .init("name", .string(name.description)), .init("kind", .string(kind)),
             .init("commit", .string(configuration.commit.rawValue)), .init("sessions", .array(sessions)),
             .init("files", .object(FileState.allCases.map { .init($0.rawValue, .integer(Int64(counts[$0] ?? 0))) })),
+            .init("pending", pendingJSON),
         ])
+    }
+
+    /// What is sealed and not at the remote yet. Costs what is under way, whatever the remote holds.
+    private var pendingJSON: JSONValue {
+        let (files, bytes) = state.withLock { state in
+            state.active.reduce((0, ByteCount.zero)) { sum, id in
+                guard let standing = state.index[id]?.revisions.last?.standing else { return sum }
+                return (sum.0 + 1, sum.1 + (standing.size - standing.acknowledged))
+            }
+        }
+        return ["files": .integer(Int64(files)), "bytes": .bytes(bytes)]
     }
 
     var limitsJSON: JSONValue {

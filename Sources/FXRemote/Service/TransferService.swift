@@ -94,6 +94,7 @@ public final class TransferService: Sendable {
             tree.configuration.stopTransport()
         }
         let deadline = ContinuousDeadline.after(TransferService.patience)
+        for tree in trees { tree.verifications.stop(until: deadline) }
         for tree in trees { tree.engine.stop(until: tree.lane == nil ? nil : deadline) }
         services.digests.stop()
         for tree in trees {

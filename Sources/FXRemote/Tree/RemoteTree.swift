@@ -22,6 +22,7 @@ public final class RemoteTree: Sendable {
     let state: Monitor<TreeState>
     let terms: UploadTerms
     let waits = Waits()
+    let verifications = Verifications()
     /// Where calls that wait for the service are carried out, so that nobody else waits with them; nil when the service
     /// is on this machine.
     public let lane: CallLane?

@@ -2,7 +2,8 @@ internal import FXSystem
 
 /// Completing and aborting sessions.
 extension RemoteTree {
-    /// Answers `setfattr -n user.fxmount.state`: `complete` or `aborted` on a session, `retry` on any entry.
+    /// Answers `setfattr -n user.fxmount.state`: `complete`, `aborted`, `verify` or `verify-content` on a
+    /// session, `retry` on any entry.
     public func setAttribute(
         _ attribute: String, to value: String, of id: EntryID,
         completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
@@ -13,6 +14,8 @@ extension RemoteTree {
             switch value {
             case "complete": try complete(id, token)
             case "aborted": try abort(id, token)
+            case "verify": try verify(id, reading: false, token)
+            case "verify-content": try verify(id, reading: true, token)
             case "retry":
                 try retry(below: id)
                 waits.finish(token, .success(()))

@@ -11,10 +11,12 @@ struct SessionCommand: ParsableCommand {
               fxmount session create ~/fx/sessions/local/study
               fxmount session list
               fxmount session complete ~/fx/sessions/local/study --timeout 10m
+              fxmount session verify ~/fx/sessions/local/study --read
+              fxmount session receipt ~/fx/sessions/local/study --output study.json
             """,
         subcommands: [
             SessionCreateCommand.self, SessionListCommand.self, SessionStatusCommand.self, SessionCompleteCommand.self,
-            SessionAbortCommand.self,
+            SessionAbortCommand.self, SessionVerifyCommand.self, SessionReceiptCommand.self,
         ])
 
     static let stateAttribute = "user.fxmount.state"
@@ -174,10 +176,11 @@ struct SessionCompleteCommand: RunnableCommand {
         discussion: "Fails and lists them when files failed or are still being written; the session stays open then.")
     @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
     @Option(help: ArgumentHelp("Give up after this time; default never.", valueName: "time")) var timeout: String?
+    @OptionGroup var progress: ProgressOption
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
-        try SessionChange(to: "complete", path: path, timeout: timeout).perform(context)
+        try SessionChange(to: "complete", path: path, timeout: timeout).perform(context, progress)
     }
 }
 
@@ -206,12 +209,13 @@ private struct SessionChange {
         self.timeout = timeout
     }
 
-    func perform(_ context: CommandContext) throws(CommandFailure) {
+    func perform(_ context: CommandContext, _ progress: ProgressOption? = nil) throws(CommandFailure) {
         let limit = try context.duration(timeout, option: "--timeout")
         let session = try context.session(path)
         do throws(CommandFailure) {
-            try context.mountAccess(timeout: limit).setAttribute(
-                SessionCommand.stateAttribute, to: state, of: session.path)
+            var access = context.mountAccess(timeout: limit)
+            access.progress = progress?.display(of: session.mount, below: session.path, context)
+            try access.setAttribute(SessionCommand.stateAttribute, to: state, of: session.path)
         } catch {
             throw explained(error, session)
         }

@@ -20,6 +20,7 @@ struct UnmountCommand: RunnableCommand {
     @Argument(help: "Where it is mounted.") var mountpoint: String
     @Option(help: ArgumentHelp("How long to finish transfers.", valueName: "time")) var timeout = "60s"
     @Flag(help: "Take it out of the tree at once; transfers are finished in the background.") var lazy = false
+    @OptionGroup var progress: ProgressOption
     @OptionGroup var common: CommonOptions
 
     /// What a daemon needs after the drain to unmount and end.
@@ -57,7 +58,9 @@ struct UnmountCommand: RunnableCommand {
             context.printer.confirm("unmounted \(displayed(path.utf8)); pid \(daemon.pid) finishes its transfers")
             return
         }
-        try waitForEnd(of: daemon.pid, until: .after(drain + UnmountCommand.margin), path)
+        let mount = LiveMount(path: path, access: context.mountAccess(timeout: .seconds(1)))
+        let display = daemon.answers ? progress.display(of: mount, context) : nil
+        try waitForEnd(of: daemon.pid, until: .after(drain + UnmountCommand.margin), path, display)
         try report(path, daemon, context)
     }
 
@@ -80,12 +83,20 @@ struct UnmountCommand: RunnableCommand {
         return Daemon(pid: holder.pid, stateDirectory: directory.path, answers: false)
     }
 
-    private func waitForEnd(of pid: Int32, until deadline: ContinuousDeadline, _ path: String) throws(CommandFailure) {
+    private func waitForEnd(
+        of pid: Int32, until deadline: ContinuousDeadline, _ path: String, _ display: ProgressDisplay?
+    ) throws(CommandFailure) {
+        defer { display?.clear() }
+        var nextLook = ContinuousDeadline.after(ProgressDisplay.interval)
         while Unmounting.isRunning(pid) {
             if deadline.hasPassed {
                 throw CommandFailure(
                     .timedOut, "the daemon (pid \(pid)) of \(displayed(path.utf8)) did not end in time",
                     hint: "sealed files are safe; `fxmount unmount --lazy` takes the mount away", path: path)
+            }
+            if let display, nextLook.hasPassed {
+                display.tick()
+                nextLook = .after(ProgressDisplay.interval)
             }
             usleep(20_000)
         }

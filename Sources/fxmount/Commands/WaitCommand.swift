@@ -16,6 +16,7 @@ struct WaitCommand: RunnableCommand {
             """)
     @Argument(help: "A file, a session, or a whole mount.") var path: String
     @Option(help: ArgumentHelp("Give up after this time.", valueName: "time")) var timeout: String?
+    @OptionGroup var progress: ProgressOption
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
@@ -27,7 +28,7 @@ struct WaitCommand: RunnableCommand {
             let target = absolute == mount.path ? mount.path + "/sessions" : absolute
             try wait(forDirectory: target, mount, limit, context)
         } else {
-            try wait(forFile: absolute, mount, limit)
+            try wait(forFile: absolute, mount, limit, progress.display(of: mount, below: absolute, context))
         }
         context.printer.document(["path": .string(absolute), "committed": true])
         context.printer.confirm("\(displayed(absolute.utf8)): everything is committed")
@@ -38,7 +39,9 @@ struct WaitCommand: RunnableCommand {
         forDirectory path: String, _ mount: LiveMount, _ limit: Duration?, _ context: CommandContext
     ) throws(CommandFailure) {
         do throws(CommandFailure) {
-            try context.mountAccess(timeout: limit).sync(path)
+            var access = context.mountAccess(timeout: limit)
+            access.progress = progress.display(of: mount, below: path, context)
+            try access.sync(path)
         } catch {
             if error.status == .timedOut, error.hint != nil {
                 throw CommandFailure(
@@ -57,8 +60,11 @@ struct WaitCommand: RunnableCommand {
         }
     }
 
-    private func wait(forFile path: String, _ mount: LiveMount, _ limit: Duration?) throws(CommandFailure) {
+    private func wait(
+        forFile path: String, _ mount: LiveMount, _ limit: Duration?, _ display: ProgressDisplay?
+    ) throws(CommandFailure) {
         let deadline = limit.map(ContinuousDeadline.after)
+        defer { display?.clear() }
         while true {
             let found = try mount.access.attributes(["user.fxmount.state", "user.fxmount.error"], of: path)
             switch found["user.fxmount.state"] {
@@ -76,6 +82,7 @@ struct WaitCommand: RunnableCommand {
                     path: path,
                     errno: .timedOut)
             }
+            display?.tick()
             usleep(100_000)
         }
     }

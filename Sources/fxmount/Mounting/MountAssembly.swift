@@ -121,13 +121,16 @@ final class AssembledMount: ServedMount {
         }
     }
 
-    /// Detaches a busy tree: the daemon was told to end, and open files must not keep it.
+    /// Detaches a busy tree: the daemon was told to end, and open files must not keep it. Nor does a copy of the mount in
+    /// another mount namespace, such as that of a container that was started meanwhile; the kernel ends the connection
+    /// only with the last copy (mount_namespaces(7)).
     func unmount() throws {
         do throws(MountError) { try mount.unmount(lazy: false) } catch {
             guard error == .busy else { throw error }
             detached.withLock { $0 = .after(AssembledMount.grace) }
             try mount.unmount(lazy: true)
         }
+        detached.withLock { $0 = $0 ?? .after(AssembledMount.grace) }
     }
 
     func stop() {

@@ -13,10 +13,17 @@ struct MountAccess: Sendable {
     var executable = ChildRequest.ownExecutable
     var environment: [String: String] = [:]
     var timeout: Duration? = MountAccess.patience
+    /// Shows how far a long wait is.
+    var progress: ProgressDisplay?
+
+    /// Documents of live state; more bytes than this are refused as no answer.
+    private static let ordinaryAnswer = 16 << 20
+    /// A receipt of a session of half a million files.
+    private static let largeAnswer = 256 << 20
 
     /// The text of a file.
     func read(_ path: String) throws(CommandFailure) -> String {
-        try call("read", path, [], "cannot read").string ?? ""
+        try call("read", path, [], "cannot read", limit: MountAccess.largeAnswer).string ?? ""
     }
 
     /// Extended attributes by name, without those that are not set.
@@ -61,9 +68,9 @@ struct MountAccess: Sendable {
         ByteCount(UInt64(clamping: try call("copy", path, [destination], "cannot copy")["size"]?.integer ?? 0))
     }
 
-    private func call(_ name: String, _ path: String, _ words: [String], _ action: String) throws(CommandFailure)
-        -> JSONValue
-    {
+    private func call(
+        _ name: String, _ path: String, _ words: [String], _ action: String, limit: Int = MountAccess.ordinaryAnswer
+    ) throws(CommandFailure) -> JSONValue {
         let child: ChildProcess
         do throws(Errno) {
             child = try ChildProcess(
@@ -73,7 +80,11 @@ struct MountAccess: Sendable {
         } catch {
             throw CommandFailure(error, "cannot start a helper to look at", path: path, status: .failure)
         }
-        guard let bytes = child.readReport(until: timeout.map(ContinuousDeadline.after)) else {
+        let report = child.readReport(
+            until: timeout.map(ContinuousDeadline.after), limit: limit,
+            every: progress.map { _ in ProgressDisplay.interval }, whileWaiting: { progress?.tick() })
+        progress?.clear()
+        guard let bytes = report else {
             child.abandon()
             throw CommandFailure(
                 .timedOut, "\(displayed(path.utf8)) did not answer within \((timeout ?? .zero).written)",

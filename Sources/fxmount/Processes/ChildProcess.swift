@@ -1,3 +1,4 @@
+internal import CLinux
 internal import FXSystem
 internal import Glibc
 internal import SystemPackage
@@ -79,7 +80,11 @@ struct ChildProcess: ~Copyable {
 
     /// Everything the child reports until it closes its side; nil when `deadline` came first.
     /// - Parameter limit: more bytes than this are dropped.
-    borrowing func readReport(until deadline: ContinuousDeadline?, limit: Int = 16 << 20) -> [UInt8]? {
+    /// - Parameter whileWaiting: called about every `interval` as long as nothing comes.
+    borrowing func readReport(
+        until deadline: ContinuousDeadline?, limit: Int = 16 << 20, every interval: Duration? = nil,
+        whileWaiting: () -> Void = {}
+    ) -> [UInt8]? {
         var collected: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
@@ -91,14 +96,14 @@ struct ChildProcess: ~Copyable {
             }
             if errno == EINTR { continue }
             if errno != EAGAIN { return collected }
-            var milliseconds: Int32 = -1
-            if let deadline {
-                let left = deadline.remaining.components
-                if deadline.hasPassed { return nil }
-                milliseconds = Int32(clamping: left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000 + 1)
+            if deadline?.hasPassed ?? false { return nil }
+            let pause = [deadline?.remaining, interval].compactMap(\.self).min()
+            let milliseconds = pause.map { pause in
+                let parts = pause.components
+                return Int32(clamping: parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000 + 1)
             }
             var waiting = pollfd(fd: report.rawValue, events: Int16(POLLIN), revents: 0)
-            unsafe poll(&waiting, 1, milliseconds)
+            if unsafe poll(&waiting, 1, milliseconds ?? -1) == 0 { whileWaiting() }
         }
     }
 

@@ -95,6 +95,7 @@ enum ExitCode {
     static let configuration: Int32 = 10
     static let alreadyMounted: Int32 = 11
     static let noDelete: Int32 = 13
+    static let verification: Int32 = 24
     static let workLeft: Int32 = 75
     static let waitTimedOut: Int32 = 124
 }

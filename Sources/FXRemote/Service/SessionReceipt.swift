@@ -1,0 +1,65 @@
+public import FXSystem
+
+/// What `.fxmount/sessions/…` tells of one session, as text. From memory only: nothing here waits for a network.
+extension RemoteTree {
+    /// An entry that is known here, without asking the service; nil when there is none.
+    public func knownEntry(_ name: Name, in parent: EntryID) -> RemoteEntry? {
+        state.withLock { state in state.index.child(name, of: parent).flatMap { state.entry($0.id) } }
+    }
+
+    /// What is known in a directory, without asking the service.
+    public func knownEntries(in parent: EntryID) -> [RemoteEntry] {
+        state.withLock { state in state.index.children(of: parent).compactMap { state.entry($0.id) } }
+    }
+
+    /// The receipt of a session: every committed file with size, SHA-256, id and times; nil for what is no session.
+    public func receipt(of id: EntryID) -> String? {
+        let now = services.clock.now()
+        return state.withLock { state in
+            guard let session = state.index[id], let standing = session.session else { return nil }
+            var files = ""
+            var totals = (files: Int64(0), bytes: ByteCount.zero, unfinished: Int64(0))
+            for node in state.index.files(below: id) {
+                // A newer content on its way: what the service holds is history as soon as that is there.
+                if !node.revisions.isEmpty { totals.unfinished += 1 }
+                guard let committed = node.committed else { continue }
+                totals.files += 1
+                totals.bytes = totals.bytes + committed.size
+                // Text by text: a session may have a hundred thousand files.
+                files += (files.isEmpty ? "" : ",\n") + state.receiptLine(node, committed).text
+            }
+            let head: JSONValue = [
+                "format": 1, "remote": .string(name.description), "kind": .string(kind),
+                "session": .string(state.index.path(of: id).description), "state": .string(standing.rawValue),
+                "remote_id": .text(session.remoteID), "time": .time(now),
+                "totals": [
+                    "files": .integer(totals.files), "bytes": .bytes(totals.bytes),
+                    "unfinished": .integer(totals.unfinished),
+                ],
+            ]
+            return String(head.text.dropLast()) + ",\"files\":[\n\(files)\n]}\n"
+        }
+    }
+
+    /// The last verification of a session; nil when there was none since the mount.
+    public func verification(of id: EntryID) -> String? {
+        guard let report = verifications.report(of: id) else { return nil }
+        return report.json(remote: name, session: path(of: id)).text + "\n"
+    }
+}
+
+extension TreeState {
+    fileprivate func receiptLine(_ node: Node, _ committed: CommittedRow) -> JSONValue {
+        let path = index.pathInSession(of: node.id)
+        var members: [JSONValue.Member] = [.init("path", .string(path.description))]
+        if !path.description.utf8.elementsEqual(path.bytes) {
+            members.append(.init("path_hex", .string(hexadecimal(path.bytes))))
+        }
+        members += [
+            .init("size", .bytes(committed.size)), .init("sha256", .text(committed.sha256?.text)),
+            .init("remote_id", .string(committed.remoteID)), .init("committed_at", .time(committed.time)),
+            .init("mtime", .time(node.modified)),
+        ]
+        return .object(members)
+    }
+}
