@@ -7,8 +7,7 @@ import SystemPackage
 /// A service on disk that takes chunks in any order and while a file is written, as S3 does: for pictures of a crash.
 ///
 /// ```
-/// DIR/visible/<path>          committed files, `/` written as `|`
-/// DIR/visible/<path>@<id>     which upload made it
+/// DIR/visible/<path>          committed files, `/` written as `|`; an attribute tells which upload made it
 /// DIR/parts/<note>/<offset>   chunks of unfinished uploads
 /// DIR/replaced/<path>@<id>    what a newer content took the place of
 /// ```
@@ -16,6 +15,7 @@ final class ChunkService: Backend {
     let facts: BackendFacts
     private let path: String
     private let notes = Atomic<Int>(0)
+    private static let mark = "user.test.upload"
 
     init(path: String, chunk: UInt64, parallel: Int = 4) {
         self.path = path
@@ -76,7 +76,9 @@ final class ChunkService: Backend {
 
     func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         let visible = try directory("visible")
-        if try bytes(of: flat(upload.path) + "@" + upload.id.text, in: visible) != nil {
+        if let made = try? visible.open(name(flat(upload.path)), .readOnly).attribute(ChunkService.mark),
+            made == Array(upload.id.text.utf8)
+        {
             return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size))
         }
         guard let note = upload.note else { return .nothing }
@@ -120,8 +122,14 @@ final class ChunkService: Backend {
         if let old = try bytes(of: flat(upload.path), in: visible) {
             try put(old, as: flat(upload.path) + "@" + upload.id.text, in: try directory("replaced"))
         }
-        try put(whole, as: flat(upload.path), in: visible)
-        try put([], as: flat(upload.path) + "@" + upload.id.text, in: visible)
+        // In one step, as a service's commit is: a picture taken in the middle of it shows all or nothing.
+        do throws(Errno) {
+            let staging = try OwnedDescriptor.open(absolute: path + "/parts/" + note, .directory)
+            let file = try staging.open(name("whole"), [.readWrite, .create, .truncate], mode: 0o600)
+            try file.write(whole, at: 0)
+            try file.setAttribute(ChunkService.mark, to: Array(upload.id.text.utf8))
+            try staging.rename(name("whole"), to: name(flat(upload.path)), in: visible, .replace)
+        } catch { throw .local(error, during: .store) }
         run("rm", "-r", path + "/parts/" + note)
         return CommittedFile(remoteID: upload.id.text, size: upload.size)
     }
