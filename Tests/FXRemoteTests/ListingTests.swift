@@ -216,4 +216,88 @@ import Testing
         }
         #expect(known.contains("p%2Fq/s/f"))
     }
+
+    @Test func `names that were made here stay when the service has others of the same name`() throws {
+        let bench = try Workbench()
+        let first = try Setting(at: bench)
+        let s = try first.tree.session("s")
+        let id = try first.tree.put("f", [1], in: s)
+        let directory = try #require(first.held.id(of: try RelativePath("s")))
+        first.held.place(
+            Array("f".utf8), .file([2, 2]), in: directory, id: "77", modified: Timestamp(seconds: 1 << 40))
+        #expect(try first.names(s) == ["f", "f~77"])
+        #expect(try first.tree.lookup(Name("f"), in: s).id == id)
+        first.service.stop()
+        let second = try Setting(at: bench, on: first.held)
+        defer { second.service.stop() }
+        #expect(try second.names(try second.id("s")) == ["f", "f~77"])
+        #expect(try second.tree.get(try second.id("s/f")) == [1])
+    }
+
+    @Test func `a file is removed where the owner lets the service delete, and nowhere else`() throws {
+        for deletes in [false, true] {
+            let setting = try Setting { $0.deletesCommitted = deletes }
+            defer { setting.service.stop() }
+            let s = try setting.tree.session("s")
+            try setting.tree.put("f", [1], in: s)
+            if !deletes {
+                #expect(throws: RemoteError.protected) { try setting.tree.remove(Name("f"), in: s, caller: me) }
+                continue
+            }
+            setting.faulty.inject(.refuse(.unreachable), at: .delete, number: 1)
+            #expect(throws: RemoteError.unreachable) { try setting.tree.remove(Name("f"), in: s, caller: me) }
+            #expect(try setting.names(s) == ["f"])
+            try setting.tree.remove(Name("f"), in: s, caller: me)
+            #expect(try setting.names(s).isEmpty && setting.held.paths.isEmpty)
+            try setting.tree.put("f", [2], in: s)
+            #expect(setting.held.bytes(at: try RelativePath("s/f")) == [2])
+        }
+    }
+
+    @Test func `moving a file while its directory is listed leaves one of it`() throws {
+        let held = InMemoryService { $0.listsEntries = true }
+        let bench = try Workbench()
+        let listing = Monitor(false)
+        let moved = Monitor(false)
+        let isArmed = Monitor(false)
+        let faulty = FaultyService(held) { call, moment in
+            // The service has answered with the old names; the answer is on its way.
+            guard call == .list, moment == .after,
+                isArmed.withLock({ armed in
+                    defer { armed = false }; return armed
+                })
+            else { return }
+            listing.withLock { $0 = true }
+            _ = moved.wait(until: .after(.seconds(10))) { $0 ? true : nil }
+        }
+        let service = try bench.service(faulty, listingTTL: .seconds(600))
+        try service.start()
+        defer { service.stop() }
+        let tree = service.trees[0]
+        let s = try tree.session("s")
+        try tree.put("a", [1], in: s)
+        isArmed.withLock { $0 = true }
+        let lister = try ServiceThread(name: "lister") { tree.refreshInBackground(s) }
+        #expect(listing.wait(until: .after(.seconds(10))) { $0 ? true : nil } == true)
+        try tree.rename(Name("a"), in: s, to: Name("b"), in: s, .replace, caller: me)
+        try tree.put("c", [2], in: s)
+        moved.withLock { $0 = true }
+        lister.join()
+        #expect(try tree.entries(in: s).map(\.name.description).sorted() == ["b", "c"])
+    }
+
+    @Test func `a directory of many entries is merged in time that grows with their number`() throws {
+        let setting = try Setting(ttl: .seconds(600))
+        defer { setting.service.stop() }
+        let session = setting.held.place(Array("s".utf8), .session(.open))
+        for number in 0..<20_000 { setting.held.place(Array("file-\(number)".utf8), .file([]), in: session) }
+        let s = try setting.id("s")
+        let start = ContinuousDeadline.now()
+        #expect(try setting.tree.entryIDs(in: s).count == 20_000)
+        setting.tree.refreshInBackground(s)
+        for number in 0..<2_000 { _ = try setting.tree.lookup(Name("file-\(number * 10)"), in: s) }
+        // Squares of it would take minutes.
+        #expect(start.elapsed < .seconds(30))
+        print("20,000 entries merged twice in \(start.elapsed)")
+    }
 }

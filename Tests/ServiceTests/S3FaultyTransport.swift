@@ -12,6 +12,8 @@ final class FaultyTransport: HTTPTransport {
         case loseAnswer
         /// Somebody else answers.
         case answer(HTTPResponse)
+        /// The same to requests that are answered with a document.
+        case document(HTTPResponse)
     }
 
     struct Seen: Sendable {
@@ -48,6 +50,11 @@ final class FaultyTransport: HTTPTransport {
         case nil: return wrapped.start(request, completion)
         case .refuse(let failure): completion(.failure(failure))
         case .answer(let response): completion(.success(response))
+        case .document(let response):
+            guard request.method == .post || request.fields["x-amz-copy-source"] != nil else {
+                return wrapped.start(request, completion)
+            }
+            completion(.success(response))
         case .loseAnswer:
             return wrapped.start(request) { _ in completion(.failure(.cut(isSent: true))) }
         }

@@ -19,18 +19,20 @@ struct ServerNames {
         var kept: Name?
     }
 
-    /// The names of all entries, in their order: different from each other and from what is `taken`. The same for the
-    /// same set of entries, whatever the order.
+    /// The names of all entries, in their order: different from each other, and from what is `taken` unless they are kept.
+    /// The same for the same set of entries, whatever the order.
     static func names(of entries: [Entry], taken: Set<Name>) -> [Name] {
         var names = [Name?](repeating: nil, count: entries.count)
         var used = taken
+        var kept = Set<Name>()
         // Who wants which name; almost always one.
         var wanted: [Name: Int] = [:]
         var losers: [Int] = []
         wanted.reserveCapacity(entries.count)
         for (index, entry) in entries.enumerated() {
-            if let kept = entry.kept, used.insert(kept).inserted {
-                names[index] = kept
+            if let own = entry.kept, kept.insert(own).inserted {
+                names[index] = own
+                used.insert(own)
                 continue
             }
             let shown = shown(entry.name)

@@ -25,15 +25,19 @@ struct DirectoryListing: Sendable {
         case fresh
         /// Known, and to be asked for again.
         case stale
-        /// Known, and asking again has just failed.
-        case unavailable
+        /// Known, and asking again has failed; `isDue` to be tried once more, with nobody waiting for it.
+        case unavailable(isDue: Bool)
         case unknown
         /// Never known, and asking has just failed.
         case failed(RemoteError)
     }
 
     var standing: Standing {
-        if let failure, let failureUntil, !failureUntil.hasPassed { return isKnown ? .unavailable : .failed(failure) }
+        if let failure {
+            let isDue = failureUntil?.hasPassed ?? true
+            if isKnown { return .unavailable(isDue: isDue) }
+            if !isDue { return .failed(failure) }
+        }
         guard isKnown else { return .unknown }
         return freshUntil.map { !$0.hasPassed } ?? false ? .fresh : .stale
     }

@@ -4,14 +4,15 @@ internal import SystemPackage
 
 /// One remote as a tree of sessions, directories and files; what a mount shows below `sessions/<remote>`.
 ///
-/// Every call is synchronous and may come from any thread. Lookups take one lock for a dictionary access; nothing here
-/// waits for a network. Calls that wait for transfers take a completion, which may run on an engine thread.
+/// Every call is synchronous and may come from any thread. Which calls may wait for the service `place(for:)` tells, and
+/// where to make them; all others are answered from memory, journal and spool. Calls that wait for transfers take a
+/// completion, which may run on an engine thread.
 ///
 /// Lock order: `state`, then a revision's monitor, then the journal's queue, the engine's queue, or `waits`. No system
 /// call and no completion runs under any of them.
 public final class RemoteTree: Sendable {
     public let name: Name
-    /// `local`, later `s3`, `tus` and others.
+    /// `local`, `s3`, `opentera`, `tus`.
     public let kind: String
 
     let configuration: RemoteConfiguration
@@ -73,7 +74,7 @@ public final class RemoteTree: Sendable {
     /// Asks the service when the name is not known and the last listing is old.
     public func lookup(_ name: Name, in parent: EntryID) throws(RemoteError) -> RemoteEntry {
         if let known = child(name, of: parent) {
-            if !isListed(parent, .absence) { refreshInBackground(parent) }
+            keepFresh(parent)
             return known
         }
         try prepareAbsence(in: parent)

@@ -327,47 +327,4 @@ extension RemoteTree {
             }
         }
     }
-
-    // MARK: - Removal
-
-    /// Drops a draft that opening a file made, when its opener is the only one who has it.
-    func withdraw(_ draft: RevisionID, of id: EntryID) {
-        let dropped: Revision? = state.withLock { state in
-            guard let node = state.index[id], let last = node.draft, last.id == draft, node.writers <= 1,
-                !node.isHeld, last.size == .zero, last.discard()
-            else { return nil }
-            var changes: [JournalChange] = [.dropRevision(draft)]
-            if node.isNeverSealed {
-                state.index.remove(id)
-                changes.append(.dropEntry(id))
-            } else {
-                state.index.update(id) { $0.revisions.removeLast() }
-            }
-            services.journal.enqueue(changes)
-            return last
-        }
-        guard let dropped else { return }
-        do throws(RemoteError) { try services.spool.remove(dropped.spoolName, because: .droppedDraft) } catch {
-            record("spool_not_freed", path(of: id), [.init("error", .string(error.message))])
-        }
-    }
-
-    /// Answers `unlink`: for a draft of the caller's own that was never sealed; everything else is `.protected`.
-    public func remove(_ name: Name, in parent: EntryID, caller: Caller) throws(RemoteError) {
-        let (dropped, discards) = try state.withLock { state throws(RemoteError) in
-            _ = try state.checkChange(in: parent)
-            guard let node = state.index.child(name, of: parent) else { throw .noSuchEntry }
-            if node.kind != .file { throw .isDirectory }
-            if node.isHeld { throw .busy }
-            if !node.isNeverSealed || node.owner != caller.uid || node.isDrafting { throw .protected }
-            // From here on it cannot be sealed; a seal under way wins.
-            for draft in node.revisions where !draft.discard() { throw .protected }
-            let discards = withdraw([node], &state)
-            state.index.remove(node.id)
-            services.journal.enqueue([.dropEntry(node.id)] + node.revisions.map { .dropRevision($0.id) })
-            return (node.revisions, discards)
-        }
-        for row in discards { discard(row) }
-        for draft in dropped { try services.spool.remove(draft.spoolName, because: .droppedDraft) }
-    }
 }

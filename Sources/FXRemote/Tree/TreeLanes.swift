@@ -106,6 +106,6 @@ extension CallLane {
     /// more; 1024 may wait, each of them a program in a system call.
     static var forNames: CallLane { CallLane(name: "fx-lane", threads: 8, capacity: 1024) }
 
-    /// Contents that come in one piece: 4 at once share the line.
-    static var forContents: CallLane { CallLane(name: "fx-content", threads: 4, capacity: 1024) }
+    /// Contents: 16 at once fill any line.
+    static var forContents: CallLane { CallLane(name: "fx-content", threads: 16, capacity: 1024) }
 }

@@ -2,28 +2,37 @@ internal import FXSystem
 
 /// Bringing listings of the service into the tree. See docs/SEMANTICS.md, Listings.
 extension RemoteTree {
-    /// Makes sure that a directory may be answered for from memory: brings its first listing on the calling thread, and
-    /// asks for another one in the background when the last is old.
+    /// Makes sure that a directory may be answered for from memory: brings its first listing, and asks for another one in
+    /// the background when the last is old.
     /// - Throws: why there is no listing, when nothing is known of the directory.
     func prepareListing(of id: EntryID) throws(RemoteError) {
         switch standing(of: id) {
-        case .fresh, .unavailable: return
-        case .stale: refreshInBackground(id)
-        case .failed(let error): try answerFromMemory(id, error)
+        case .fresh, .unavailable(isDue: false): return
+        case .stale, .unavailable(isDue: true): refreshInBackground(id)
+        case .failed(let error): if isEmpty(id) { throw error }
         case .unknown:
-            do throws(RemoteError) { try refresh(id) } catch { try answerFromMemory(id, error) }
+            // Something of it is in the journal: that is better than nothing, and `user.fxmount.error` tells the rest.
+            if isEmpty(id) { try refresh(id) } else { refreshForAWhile(id) }
         }
     }
 
-    /// Makes sure that a name nobody knows is not in a directory: brings a listing on the calling thread unless there is
-    /// a fresh one.
+    /// Makes sure that a name nobody knows is not in a directory: brings a listing unless there is a fresh one.
     /// - Throws: why there is none, when there never was; an older one counts while the service does not answer.
     func prepareAbsence(in id: EntryID) throws(RemoteError) {
         switch standing(of: id) {
-        case .fresh, .unavailable: return
+        case .fresh, .unavailable(isDue: false): return
+        case .unavailable(isDue: true): refreshInBackground(id)
         case .failed(let error): throw error
-        case .stale: do throws(RemoteError) { try refresh(id) } catch { return }
+        case .stale: refreshForAWhile(id)
         case .unknown: try refresh(id)
+        }
+    }
+
+    /// Something of a directory was answered for from memory: asks for another listing when that is due.
+    func keepFresh(_ id: EntryID) {
+        switch standing(of: id) {
+        case .stale, .unknown, .unavailable(isDue: true): refreshInBackground(id)
+        case .fresh, .failed, .unavailable(isDue: false): return
         }
     }
 
@@ -37,16 +46,23 @@ extension RemoteTree {
 
     enum ListingNeed { case content, absence }
 
-    /// Something of it is known: that is better than nothing, and `user.fxmount.error` tells the rest.
-    private func answerFromMemory(_ id: EntryID, _ error: RemoteError) throws(RemoteError) {
-        if state.withLock({ $0.index.isEmpty(id) }) { throw error }
+    private func isEmpty(_ id: EntryID) -> Bool { state.withLock { $0.index.isEmpty(id) } }
+
+    /// Brings a listing, and waits for it half of the time that the call has: the rest is for an answer from memory.
+    private func refreshForAWhile(_ id: EntryID) {
+        refreshInBackground(id)
+        _ = state.wait(until: .after(configuration.operationTimeout / 2)) { state in
+            let listing = state.listings[id]
+            if state.isStopped { return true }
+            return listing?.isQueued == true || listing?.isUnderWay == true ? nil : true
+        }
     }
 
     private func standing(of id: EntryID) -> DirectoryListing.Standing {
         if !listsEntries { return .fresh }
         return state.withLock { state in
             // A service that has ended is not asked.
-            if state.isStopped { return .unavailable }
+            if state.isStopped { return .unavailable(isDue: false) }
             return state.listings[id]?.standing ?? .unknown
         }
     }
@@ -59,6 +75,7 @@ extension RemoteTree {
             return
         }
         let isFirst = state.withLock { state in
+            if state.index[id] == nil { return false }
             var listing = state.listings[id] ?? DirectoryListing()
             defer { state.listings[id] = listing }
             if listing.isQueued || listing.isUnderWay { return false }
@@ -66,11 +83,15 @@ extension RemoteTree {
             return true
         }
         if !isFirst { return }
-        let isTaken = lane.submit(key: id.rawValue, .background) { [self] in
-            state.withLock { $0.listings[id]?.isQueued = false }
-            do throws(RemoteError) { try refresh(id) } catch { return }
-        }
-        if !isTaken { state.withLock { $0.listings[id]?.isQueued = false } }
+        let forget: @Sendable () -> Void = { [self] in state.withLock { $0.listings[id]?.isQueued = false } }
+        let isTaken = lane.submit(
+            .background,
+            run: { [self] in
+                defer { forget() }
+                // What went wrong is in the listing's state.
+                do throws(RemoteError) { try refresh(id) } catch { return }
+            }, drop: forget)
+        if !isTaken { forget() }
     }
 
     /// Brings a listing now, or waits for the one that is under way.
@@ -114,6 +135,7 @@ extension RemoteTree {
                 if case .fresh = listing.standing { return .done }
             }
             listing.begin()
+            listing.isQueued = false
             state.listings[id] = listing
             return .begin(state.directory(id), state.changes)
         }

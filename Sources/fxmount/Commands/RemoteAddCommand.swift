@@ -15,10 +15,9 @@ struct RemoteAddCommand: RunnableCommand {
                   --access-key-id me --secret-access-key-file ~/.config/fxmount/cluster.key
               fxmount remote add clinic --kind opentera --url https://clinic.example.org:40075 --username backup \\
                   --password-command pass show clinic --session-type FileTransfer
-              fxmount remote add drop --kind tus --url https://files.example.org/files/ --token-file /etc/fxmount/drop.token
             """)
     @Argument(help: "What it is called below sessions/.") var name: String
-    @Option(help: ArgumentHelp("local, opentera, s3 or tus.", valueName: "kind")) var kind: String
+    @Option(help: ArgumentHelp("local, opentera or s3 (tus is not mounted yet).", valueName: "kind")) var kind: String
     @OptionGroup var options: RemoteOptions
     @OptionGroup var common: CommonOptions
 

@@ -32,6 +32,8 @@ struct S3Claims: Sendable {
 
     let client: S3Client
     let conditions: S3Conditions
+    /// Judges the age of a claim.
+    let clock: WallClock
 
     private static let patience: Duration = .seconds(24 * 3600)
 
@@ -101,7 +103,7 @@ struct S3Claims: Sendable {
     }
 
     private func isAbandoned(_ claim: Claim) throws(S3Failure) -> Bool {
-        guard let since = claim.since, client.now().seconds - since.seconds > S3Claims.patience.components.seconds
+        guard let since = claim.since, clock.now().seconds - since.seconds > S3Claims.patience.components.seconds
         else { return false }
         return try client.unfinishedUploads(below: claim.key).allSatisfy { $0.key != claim.key }
     }

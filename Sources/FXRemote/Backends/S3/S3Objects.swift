@@ -48,7 +48,7 @@ extension S3Client {
         do throws(S3Failure) { response = try perform(S3Request(.head, key)) } catch {
             guard let refusal = error.refusal, refusal.code.isEmpty else { throw error }
             // HEAD has no document, so a missing bucket looks like a missing object, a wrong key like a missing right.
-            if refusal.status != 404 { try explain() }
+            if (300...403).contains(refusal.status) { try explain() }
             if refusal.isMissingObject { return nil }
             throw error
         }
@@ -80,10 +80,10 @@ extension S3Client {
         var request = S3Request(.put, key)
         request.body = body
         request.payload = .digest(digest)
-        request.fields  // Named twice, a field would make the signature a wrong one.
-        =
-            fields + (fields.contains { $0.name == S3Client.plainType.name } ? [] : [S3Client.plainType])
-            + [("x-amz-checksum-sha256", base64(digest.bytes))]
+        // Named twice, a field would make the signature a wrong one.
+        let hasType = fields.contains { $0.name == S3Client.plainType.name }
+        request.fields =
+            fields + (hasType ? [] : [S3Client.plainType]) + [("x-amz-checksum-sha256", base64(digest.bytes))]
             + (condition.map { [$0.field] } ?? [])
         if case .content = body { request.patience = .content }
         return S3Tag.bare(try perform(request).fields["ETag"])

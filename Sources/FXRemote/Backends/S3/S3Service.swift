@@ -1,4 +1,5 @@
 public import FXSystem
+internal import Logging
 internal import Synchronization
 
 /// Sessions in a bucket of an S3 service. See `S3Layout` for what is where.
@@ -11,6 +12,7 @@ public final class S3Service: Backend {
     let client: S3Client
     let conditions: S3Conditions
     let claims: S3Claims
+    let logger = Logger(label: "fxmount.s3")
     let memory = S3Memory()
     /// Prefixes of sessions completed here, so that nothing more is begun in them; bounded by `completedLimit`.
     let completed = Mutex<Set<S3Key>>([])
@@ -34,7 +36,7 @@ public final class S3Service: Backend {
     ) {
         client = S3Client(configuration, transport: transport, basePath: basePath, clock: clock)
         conditions = S3Conditions(client)
-        claims = S3Claims(client: client, conditions: conditions)
+        claims = S3Claims(client: client, conditions: conditions, clock: clock)
         var facts = BackendFacts()
         facts.isRemote = true
         facts.listsEntries = true

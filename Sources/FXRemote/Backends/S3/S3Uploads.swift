@@ -1,4 +1,5 @@
 internal import FXSystem
+internal import Logging
 internal import Synchronization
 
 /// Uploads: a small sealed file by one conditional PUT, everything else as a multipart upload.
@@ -192,8 +193,15 @@ extension S3Service {
         return object.id.tag.map { .holds($0) } ?? .absent
     }
 
-    /// A claim that cannot be given back now holds up nobody of this state directory, and others for a day at most.
+    /// The file is there, so a failure is none of the upload's. A claim that stays holds up nobody of this state
+    /// directory, and others for a day at most; the second attempt is for an answer that was lost.
     private func releaseClaim(_ upload: Upload, _ key: S3Key) {
-        do throws(S3Failure) { try claims.release(key, of: upload.id) } catch {}
+        var failure: RemoteError?
+        for _ in 0..<2 {
+            do throws(S3Failure) { return try claims.release(key, of: upload.id) } catch {
+                failure = client.remoteError(error)
+            }
+        }
+        logger.warning("the claim on \(key.encoded) stays: \(failure?.message ?? "")")
     }
 }
