@@ -3,6 +3,9 @@ import ServiceFixtures
 import Testing
 
 /// Rules 2, 3, 4, 5 and 10 of opentera.md section 8: log-in and tokens.
+///
+/// The service's clock goes on while a test runs, on a busy machine for seconds: what must still hold is looked at a
+/// minute before its end.
 @Suite struct OpenTeraLoginTests {
     private let pair: OpenTeraControl
 
@@ -56,7 +59,7 @@ import Testing
         for _ in 0..<5 { #expect(try OpenTeraClient.login(pair, "user3", "bad").status == 401) }
         #expect(try OpenTeraClient.login(pair, "user3", "user3").text == "Unauthorized")
         #expect(try pair.counter("failed_logins") == 6)
-        try pair.set(["clock_offset": 119])
+        try pair.set(["clock_offset": 60])
         #expect(try OpenTeraClient.login(pair, "user3", "user3").status == 401)
         try pair.set(["clock_offset": 121])
         #expect(try OpenTeraClient.login(pair, "user3", "user3").status == 200)
@@ -86,7 +89,7 @@ import Testing
         try isDead(old)
         try isAlive(new)
         #expect(try old.get("/api/user/refresh_token").status == 401)
-        try pair.set(["clock_offset": 1799])
+        try pair.set(["clock_offset": 1740])
         try isAlive(new)
         try pair.set(["clock_offset": 1801])
         try isDead(new)
@@ -94,7 +97,7 @@ import Testing
 
     @Test func `a token of a login lives an hour`() throws {
         let client = try OpenTeraClient(pair)
-        try pair.set(["clock_offset": 3595])
+        try pair.set(["clock_offset": 3540])
         try isAlive(client)
         try pair.set(["clock_offset": 3601])
         try isDead(client)
