@@ -101,6 +101,21 @@ final class TreeServices: Sendable {
 
     var snapshot: RegistrySnapshot { registry.snapshot(of: application) }
 
+    func entity(_ name: EntityName) throws(Errno) -> Entity? {
+        if let known = snapshot.entity(name) { return known }
+        return try newestSnapshot().entity(name)
+    }
+
+    func type(_ entity: EntityName, _ name: TypeName) throws(Errno) -> MappedType? {
+        if let known = snapshot.type(entity, name) { return known }
+        return try newestSnapshot().type(entity, name)
+    }
+
+    /// What the database holds now. Somebody who has just made a type wants to see it; see docs/SEMANTICS.md, T8.
+    func newestSnapshot() throws(Errno) -> RegistrySnapshot {
+        do throws(MappingError) { return try registry.newestSnapshot(of: application) } catch { throw error.errno }
+    }
+
     /// The status of a directory of ours: `drwxr-xr-x`, the mounting user's.
     func directoryStatus(inode: UInt64, permissions: UInt32 = 0o755, time: Timestamp? = nil) -> FileStatus {
         .virtual(

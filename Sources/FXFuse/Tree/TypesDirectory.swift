@@ -18,7 +18,7 @@ final class TypesDirectory: DirectoryNode {
 
     func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
         guard let entityName = try? EntityName(name.description), entityName.name == name,
-            let entity = services.snapshot.entity(entityName)
+            let entity = try services.entity(entityName)
         else { throw .noSuchFileOrDirectory }
         return try found(entity)
     }
@@ -30,7 +30,7 @@ final class TypesDirectory: DirectoryNode {
 
     func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
         var entries: [(name: Name, node: any Node, status: FileStatus)] = []
-        for entity in services.snapshot.entities {
+        for entity in try services.newestSnapshot().entities {
             let found = try found(entity)
             entries.append((entity.name.name, found.node, found.status))
         }
@@ -70,7 +70,7 @@ final class EntityDirectory: DirectoryNode {
 
     func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
         guard let typeName = try? TypeName(name.description), typeName.name == name,
-            let type = services.snapshot.type(entity.name, typeName)
+            let type = try services.type(entity.name, typeName)
         else { throw .noSuchFileOrDirectory }
         return found(type)
     }
@@ -82,7 +82,7 @@ final class EntityDirectory: DirectoryNode {
 
     func openDirectory(by caller: Caller) throws(Errno) -> any DirectoryHandle {
         var entries: [(name: Name, node: any Node, status: FileStatus)] = []
-        for type in services.snapshot.types(of: entity.name) {
+        for type in try services.newestSnapshot().types(of: entity.name) {
             let found = found(type)
             entries.append((type.name.name, found.node, found.status))
         }

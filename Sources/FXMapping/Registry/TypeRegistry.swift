@@ -34,6 +34,13 @@ public final class TypeRegistry: Sendable {
         current.contents.snapshot(of: application)
     }
 
+    /// What the database holds now; one short read of it, so for what the last snapshot cannot answer.
+    /// - Throws: `MappingError.database`.
+    public func newestSnapshot(of application: ApplicationID) throws(MappingError) -> RegistrySnapshot {
+        if let contents = try database.contents(since: current.contents.generation) { install(contents) }
+        return snapshot(of: application)
+    }
+
     /// In byte order, from the database.
     public func entities(in application: ApplicationID) throws(MappingError) -> [Entity] {
         try refreshed(application).entities

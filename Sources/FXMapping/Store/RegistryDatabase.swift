@@ -43,6 +43,15 @@ struct RegistryDatabase: Sendable {
         do { return try pool.read { try RegistryContents($0) } } catch { throw MappingError(database: error) }
     }
 
+    /// nil when nothing has changed since `generation`.
+    func contents(since generation: UInt64) throws(MappingError) -> RegistryContents? {
+        do {
+            return try pool.read { db in
+                try RegistryRows.generation(db) == generation ? nil : try RegistryContents(db)
+            }
+        } catch { throw MappingError(database: error) }
+    }
+
     /// Runs `body` in one immediate transaction and returns what the database holds afterwards as well.
     func write<Result>(
         _ body: (Database) throws -> Result
