@@ -48,6 +48,7 @@ struct Answer: Sendable {
     enum Body: Sendable {
         case bytes([UInt8])
         case stored(StoredBytes, Range<Int>)
+        case pieces(PiecedBytes, Range<Int>)
         /// No length and no bytes, as a server that failed in the middle of it.
         case chunkedNothing
     }
@@ -80,7 +81,7 @@ struct Answer: Sendable {
     var length: Int? {
         switch body {
         case .bytes(let bytes): bytes.count
-        case .stored(_, let range): range.count
+        case .stored(_, let range), .pieces(_, let range): range.count
         case .chunkedNothing: nil
         }
     }
