@@ -163,7 +163,7 @@ import Testing
         run(
             "sqlite3", bench.path + "/journal.sqlite",
             """
-            ALTER TABLE entries DROP COLUMN owner_group;
+            ALTER TABLE entries DROP COLUMN owner_group; ALTER TABLE entries DROP COLUMN expires;
             ALTER TABLE revisions DROP COLUMN note; ALTER TABLE revisions DROP COLUMN ranges;
             ALTER TABLE revisions DROP COLUMN stale; ALTER TABLE revisions DROP COLUMN freed; DROP TABLE discards;
             PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)

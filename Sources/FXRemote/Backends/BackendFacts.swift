@@ -30,6 +30,9 @@ public struct BackendFacts: Sendable, Equatable {
     public var parallelChunks = 1
     /// Chunks can be sent while the file is still written.
     public var uploadsWhileWriting = false
+    /// What was committed can be read again. When false, the spool keeps the bytes of every committed file until
+    /// `CommittedFile.expires`, and reads are served from there; `open` is never called.
+    public var readsBack = true
     public var readsRanges = true
     public var renamesCommitted = false
     /// The service can take the spool file itself, without a copy.

@@ -142,9 +142,12 @@ public struct CommittedFile: Sendable, Equatable {
     /// The service's own id.
     public var remoteID: String
     public var size: ByteCount
+    /// When the service drops it by itself; nil when it does not say so.
+    public var expires: Timestamp?
 
-    public init(remoteID: String, size: ByteCount) {
+    public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil) {
         self.remoteID = remoteID
         self.size = size
+        self.expires = expires
     }
 }

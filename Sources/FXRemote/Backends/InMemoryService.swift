@@ -11,15 +11,18 @@ public final class InMemoryService: Backend {
     }
 
     public let facts: BackendFacts
+    private let expires: Timestamp?
     private let store: Mutex<Store>
 
     /// - Parameters:
     ///   - parallelChunks: 1 takes them in order only.
     ///   - whileWriting: takes chunks of files that are not sealed.
+    ///   - expires: when it says that committed files go.
     ///   - adjust: gives the service other abilities and limits.
     public init(
         chunk: ByteCount = .mebibytes(1), maximumFileSize: ByteCount? = nil, parallelChunks: Int = 1,
-        whileWriting: Bool = false, adjust: (inout BackendFacts) -> Void = { _ in }
+        whileWriting: Bool = false, expires: Timestamp? = nil,
+        adjust: (inout BackendFacts) -> Void = { _ in }
     ) {
         var facts = BackendFacts()
         facts.completesGroups = true
@@ -36,6 +39,7 @@ public final class InMemoryService: Backend {
                 tree: InMemoryTree(sessionDepth: facts.sessionDepth),
                 unfinished: InMemoryUploads(isInOrder: facts.parallelChunks == 1)))
         self.facts = facts
+        self.expires = expires
     }
 
     /// What is visible under a path.
@@ -114,7 +118,7 @@ public final class InMemoryService: Backend {
             if let file = InMemoryService.held(upload, store),
                 file.upload == upload.id || SHA256Digest(hashing: file.bytes) == upload.sha256
             {
-                return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size))
+                return .committed(CommittedFile(remoteID: upload.id.text, size: upload.size, expires: expires))
             }
             return store.unfinished.ranges(of: upload).map { .partial($0) } ?? .nothing
         }
@@ -147,11 +151,12 @@ public final class InMemoryService: Backend {
             InMemoryService.put(
                 InMemoryTree.File(upload: upload.id, bytes: bytes), upload.path, upload.directoryID, upload.modified,
                 &store)
-            return CommittedFile(remoteID: upload.id.text, size: upload.size)
+            return CommittedFile(remoteID: upload.id.text, size: upload.size, expires: expires)
         }
     }
 
     public func open(_ file: StoredFile) throws(RemoteError) -> any CommittedContent {
+        if !facts.readsBack { throw .notSupported }
         guard let held = store.withLock({ $0.tree.file(file) }) else { throw .noSuchEntry }
         return BytesInMemory(bytes: held.bytes)
     }

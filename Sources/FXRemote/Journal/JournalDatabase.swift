@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 4
+    private static let version: Int64 = 5
 
     init(path: String) throws(RemoteError) {
         do {
@@ -28,6 +28,7 @@ struct JournalDatabase: Sendable {
             if found == 1 { try queue.write { try JournalDatabase.addGroups($0) } }
             if found == 1 || found == 2 { try queue.write { try JournalDatabase.addProgress($0) } }
             if (1...3).contains(found) { try queue.write { try JournalDatabase.addDiscards($0) } }
+            if (1...4).contains(found) { try queue.write { try JournalDatabase.addExpiry($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -39,7 +40,7 @@ struct JournalDatabase: Sendable {
                     kind INTEGER NOT NULL, mode INTEGER NOT NULL, owner INTEGER NOT NULL,
                     modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, created INTEGER NOT NULL, created_ns INTEGER NOT NULL,
                     session TEXT, upload TEXT, size INTEGER, sha256 BLOB, remote_id TEXT, committed INTEGER, committed_ns INTEGER,
-                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0);
+                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0, expires INTEGER);
                 CREATE TABLE revisions (
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
@@ -48,7 +49,16 @@ struct JournalDatabase: Sendable {
                 CREATE TABLE discards (
                     upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
                     PRIMARY KEY (upload, note));
-                PRAGMA user_version = 4;
+                PRAGMA user_version = 5;
+                """)
+    }
+
+    /// From layout 4, which knew no files that a service drops by itself.
+    private static func addExpiry(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE entries ADD COLUMN expires INTEGER;
+                PRAGMA user_version = 5;
                 """)
     }
 
@@ -98,7 +108,7 @@ struct JournalDatabase: Sendable {
         case .put(let row):
             let committed = row.committed
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored,
                 row.kind.rawValue,
@@ -106,7 +116,7 @@ struct JournalDatabase: Sendable {
                 row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
                 committed?.size.rawValue.stored, committed?.sha256?.bytes.stored, committed?.remoteID ?? row.remoteID,
                 committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
-                Int64(row.group),
+                Int64(row.group), committed?.expires?.seconds,
             ])
         case .dropEntry(let id):
             try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [
@@ -196,7 +206,8 @@ extension EntryRow {
             committed = CommittedRow(
                 upload: UploadID(upload), size: ByteCount(UInt64(bitPattern: row["size"])),
                 sha256: SHA256Digest(bytes: row.bytes("sha256")),
-                remoteID: row["remote_id"], time: row.time("committed"))
+                remoteID: row["remote_id"], time: row.time("committed"),
+                expires: (row["expires"] as Int64?).map { Timestamp(seconds: $0) })
         }
         if kind != .file { remoteID = row["remote_id"] }
         if (row["moving_from"] as Data?) != nil { movingFrom = try RelativePath(validating: row.bytes("moving_from")) }

@@ -34,6 +34,8 @@ struct CommittedRow: Sendable, Equatable {
     var sha256: SHA256Digest?
     var remoteID: String
     var time: Timestamp
+    /// When the service drops it by itself, to the second.
+    var expires: Timestamp?
 }
 
 /// One row of `revisions`: a content on its way.

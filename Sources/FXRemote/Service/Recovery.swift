@@ -4,7 +4,7 @@ internal import Logging
 /// Puts a state directory in order before anything else uses it; runs on one thread, before every other.
 ///
 /// 1. Entries become the tree again.
-/// 2. Committed contents lose their spool files.
+/// 2. Committed contents lose their spool files, unless those are kept to be read.
 /// 3. Sealed contents wait for the engine, which asks the remote first.
 /// 4. Unsealed contents move to `recovered/`; what a service has of them already is let go of when it runs.
 /// 5. Spool files the journal does not know move there too: the crash came before their first record.
@@ -54,6 +54,7 @@ struct Recovery {
             known.insert(spoolName)
             switch row.state {
             case .committed:
+                if isKept(row, entry, tree) { continue }
                 try services.spool.remove(spoolName, because: .committed)
                 changes.append(.dropRevision(row.id))
             case .draft, .expired:
@@ -82,6 +83,14 @@ struct Recovery {
             state.reclassify(entry.id)
         }
         if isGone { changes.append(.dropEntry(entry.id)) }
+    }
+
+    private func isKept(_ row: RevisionRow, _ entry: EntryRow, _ tree: RemoteTree) -> Bool {
+        guard let committed = entry.committed, let name = row.spoolName, services.spool.size(of: name) != nil,
+            services.kept.keep(row, committed: committed, facts: tree.facts)
+        else { return false }
+        services.kept.settle(row.upload)
+        return true
     }
 
     private func recover(_ spoolName: Name, of entry: EntryRow, in tree: RemoteTree) throws(RemoteError) {

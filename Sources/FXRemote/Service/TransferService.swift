@@ -18,23 +18,26 @@ public final class TransferService: Sendable {
     /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never
     ///   be used.
     public convenience init(
-        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog = EventLog(),
-        clock: WallClock = .system
+        stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none,
+        events: EventLog = EventLog(), clock: WallClock = .system
     ) throws(RemoteError) {
         try self.init(
-            stateDirectory: stateDirectory, remotes: remotes, events: events, clock: clock,
+            stateDirectory: stateDirectory, remotes: remotes, keeping: keeping, events: events, clock: clock,
             random: { Double.random(in: 0...1) }, didCommit: { _ in })
     }
 
     init(
-        stateDirectory: String, remotes: [RemoteConfiguration], events: EventLog, clock: WallClock,
-        random: @escaping @Sendable () -> Double, didCommit: @escaping @Sendable ([JournalChange]) -> Void
+        stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none, events: EventLog,
+        clock: WallClock, random: @escaping @Sendable () -> Double,
+        didCommit: @escaping @Sendable ([JournalChange]) -> Void
     ) throws(RemoteError) {
         let spool = try Spool(stateDirectory: stateDirectory)
         let journal = try Journal(path: stateDirectory + "/journal.sqlite", didCommit: didCommit)
         let contents = try journal.contents()
+        let kept = KeptContents(spool: spool, journal: journal, clock: clock, events: events, keeping: keeping)
         services = TreeServices(
-            spool: spool, journal: journal, digests: DigestWorker(), events: events, clock: clock, contents: contents)
+            spool: spool, journal: journal, kept: kept, digests: DigestWorker(), events: events, clock: clock,
+            contents: contents)
         var trees: [RemoteTree] = []
         for remote in remotes {
             do throws(RemoteError) { try remote.backend.prepare() } catch {

@@ -53,21 +53,18 @@ public final class RemoteFile: Sendable {
     }
 
     private func readOnce(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        let (newest, committed, stored) = tree.state.withLock { state in
-            let node = state.index[entry]
-            return (node?.revisions.last, node?.committed, state.storedFile(entry))
-        }
+        let (newest, committed) = tree.state.withLock { ($0.index[entry]?.revisions.last, $0.index[entry]?.committed) }
         if let newest { return try unsafe newest.read(into: buffer, at: offset) }
-        if let committed, let stored {
-            return try unsafe reader(of: committed.upload, stored).read(into: buffer, at: offset)
+        if let committed {
+            return try unsafe reader(of: committed.upload).read(into: buffer, at: offset)
         }
         guard let removed = state.withLock({ $0.draft }) else { throw .noSuchEntry }
         return try unsafe removed.read(into: buffer, at: offset)
     }
 
-    private func reader(of upload: UploadID, _ stored: StoredFile) throws(RemoteError) -> any CommittedContent {
+    private func reader(of upload: UploadID) throws(RemoteError) -> any CommittedContent {
         if let reader = state.withLock({ $0.reader }), reader.upload == upload { return reader.content }
-        let content = try tree.backend.open(stored)
+        let content = try tree.openStored(entry)
         state.withLock { $0.reader = (upload, content) }
         return content
     }
@@ -85,7 +82,9 @@ public final class RemoteFile: Sendable {
         do throws(RemoteError) {
             try change(by: caller) { draft throws(RemoteError) in
                 try draft.checkRefusal()
-                return try unsafe draft.write(buffer, at: offset)
+                return try makingRoom(for: UInt64(buffer.count)) { () throws(RemoteError) in
+                    try unsafe draft.write(buffer, at: offset)
+                }
             }
         } catch {
             // Who was killed while it waited is told nothing, and has changed nothing.
@@ -130,7 +129,23 @@ public final class RemoteFile: Sendable {
         if overflow || length == 0 { throw .invalidArgument }
         if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
         try change(by: caller) { draft throws(RemoteError) in
-            try draft.allocate(offset..<end, growing: growing)
+            try makingRoom(for: length) { () throws(RemoteError) in
+                try draft.allocate(offset..<end, growing: growing)
+            }
+        }
+    }
+
+    /// What the spool only keeps to be read goes before a write fails for want of space. A failed change has changed
+    /// nothing, so it can be repeated.
+    private func makingRoom<Result>(for count: UInt64, _ body: () throws(RemoteError) -> Result)
+        throws(RemoteError) -> Result
+    {
+        while true {
+            do throws(RemoteError) { return try body() } catch {
+                guard error == .local(.noSpace, during: .spool), tree.services.kept.makeRoom(for: count) else {
+                    throw error
+                }
+            }
         }
     }
 

@@ -52,15 +52,20 @@ extension RemoteTree {
     private func fileAttribute(_ attribute: String, of node: Node) -> String? {
         let newest = node.revisions.last?.standing
         return switch attribute {
-        case "state": node.fileState.rawValue
+        case "state": (newest == nil && hasExpired(node) ? FileState.expired : node.fileState).rawValue
         case "error": newest?.errorText
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)
         case "sha256": newest == nil ? node.committed?.sha256?.text : newest?.sha256?.text
         case "remote_id": node.committed?.remoteID
         case "committed_at": node.committed?.time.rfc3339
+        case "expires": node.committed?.expires?.rfc3339
         default: nil
         }
+    }
+
+    private func hasExpired(_ node: Node) -> Bool {
+        node.committed?.expires.map { $0 <= services.clock.now() } ?? false
     }
 
     /// Acknowledged bytes, a slash, all bytes.

@@ -189,9 +189,12 @@ extension RemoteTree {
     /// How soon a waiting caller that was killed is let go.
     private static let deathWatchInterval: Duration = .milliseconds(100)
 
-    /// Opens what the service holds under a file's name.
-    private func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
-        guard let stored = state.withLock({ $0.storedFile(id) }) else { throw .noSuchEntry }
+    /// Opens what was committed under a file's name: in the spool while it is kept there, else at the service.
+    func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
+        let (committed, stored) = state.withLock { ($0.index[id]?.committed, $0.storedFile(id)) }
+        guard let committed, let stored else { throw .noSuchEntry }
+        if let kept = services.kept.content(of: committed.upload) { return kept }
+        if !backend.facts.readsBack { throw .expired }
         return try backend.open(stored)
     }
 

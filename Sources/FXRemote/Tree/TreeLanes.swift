@@ -50,8 +50,12 @@ extension RemoteTree {
             guard flags.contains(.truncate) else { return nil }
             return state.withLock { $0.index[id]?.draft } == nil ? names() : nil
         case .read(let id):
-            return state.withLock { state in state.index[id].map { $0.revisions.isEmpty } } ?? false
-                ? Place(lane: contentLane, key: nil, limit: nil) : nil
+            let stored: UploadID? = state.withLock { state in
+                guard let node = state.index[id], node.revisions.isEmpty else { return nil }
+                return node.committed?.upload
+            }
+            guard let stored, backend.facts.readsBack, !services.kept.has(stored) else { return nil }
+            return Place(lane: contentLane, key: nil, limit: nil)
         case .change(let id):
             return state.withLock { $0.index[id]?.draft } == nil
                 ? Place(lane: contentLane, key: nil, limit: nil) : nil

@@ -63,13 +63,15 @@ extension RemoteTree {
             throw error
         }
         let now = services.clock.now()
-        state.withLock { state in
-            guard let node = state.index[id] else { return }
+        let upload: UploadID? = state.withLock { state in
+            guard let node = state.index[id] else { return nil }
             state.noteDeparture(of: node)
             state.index.remove(id)
             state.index.update(node.parent) { $0.modified = now }
             if !node.isFound { services.journal.enqueue([.dropEntry(id)]) }
+            return node.committed?.upload
         }
+        if let upload { services.kept.drop(upload) }
         record("deleted", stored.path, [.init("size", .bytes(stored.size))])
     }
 }

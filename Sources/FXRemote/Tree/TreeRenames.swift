@@ -186,6 +186,7 @@ extension RemoteTree {
                 record("spool_not_freed", plan.newPath, [.init("error", .string(error.message))])
             }
         }
+        if let gone = plan.target?.committed?.upload, plan.source.committed != nil { services.kept.drop(gone) }
         for file in files { submitNext(file) }
     }
 

@@ -174,6 +174,7 @@ struct TreeState: Sendable {
 final class TreeServices: Sendable {
     let spool: Spool
     let journal: Journal
+    let kept: KeptContents
     let digests: DigestWorker
     let events: EventLog
     let clock: WallClock
@@ -184,11 +185,12 @@ final class TreeServices: Sendable {
     let group = getegid()
 
     init(
-        spool: Spool, journal: Journal, digests: DigestWorker, events: EventLog, clock: WallClock,
+        spool: Spool, journal: Journal, kept: KeptContents, digests: DigestWorker, events: EventLog, clock: WallClock,
         contents: JournalContents
     ) {
         self.spool = spool
         self.journal = journal
+        self.kept = kept
         self.digests = digests
         self.events = events
         self.clock = clock

@@ -65,9 +65,14 @@ extension RemoteTree {
         let upload = revision.upload(run.base, modified: run.sentModified)
         let now = services.clock.now()
         let row = CommittedRow(
-            upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now)
+            upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now,
+            expires: file.expires)
+        // Before anybody can see it as committed, and ask where its bytes are.
+        let isKept = services.kept.keep(
+            revision.row(entry: id, modified: upload.modified), committed: row, facts: backend.facts)
         let (woken, modified, superseded) = state.withLock { state in
             var superseded: [Revision] = []
+            let old = state.index[id]?.committed?.upload
             state.index.update(id) { node in
                 node.committed = row
                 node.sending = nil
@@ -84,15 +89,11 @@ extension RemoteTree {
             let modified = node?.modified ?? upload.modified
             var committed = revision.row(entry: id, modified: modified)
             committed.state = .committed
-            services.journal.enqueue([.putRevision(committed)]) { [services] result in
+            services.journal.enqueue([.putRevision(committed)]) { [self] result in
                 // Only what the journal knows as committed may lose its spool file.
                 guard case .success = result else { return }
-                do throws(RemoteError) {
-                    try services.spool.remove(revision.spoolName, because: .committed)
-                    services.journal.enqueue([.dropRevision(revision.id)])
-                } catch {
-                    services.events.record("spool_not_freed", [.init("error", .string(error.message))])
-                }
+                if let old, old != upload.id { services.kept.drop(old) }
+                if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
             }
             return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded)
         }
@@ -109,6 +110,16 @@ extension RemoteTree {
         }
         answer(woken)
         submitNext(id)
+    }
+
+    /// A committed content needs its spool file no more.
+    private func freeSpool(of revision: Revision) {
+        do throws(RemoteError) {
+            try services.spool.remove(revision.spoolName, because: .committed)
+            services.journal.enqueue([.dropRevision(revision.id)])
+        } catch {
+            services.events.record("spool_not_freed", [.init("error", .string(error.message))])
+        }
     }
 
     /// Moves refused bytes to `recovered/` when newer ones of the same file arrived.

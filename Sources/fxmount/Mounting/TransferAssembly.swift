@@ -17,7 +17,10 @@ enum TransferAssembly {
         var remotes: [RemoteConfiguration] = []
         do {
             for settings in configuration.remotes { remotes.append(try remote(settings, configuration, assembly)) }
-            return try TransferService(stateDirectory: assembly.stateDirectory, remotes: remotes, events: events)
+            return try TransferService(
+                stateDirectory: assembly.stateDirectory, remotes: remotes,
+                keeping: configuration.text("spool.keep").flatMap(SpoolKeeping.init(rawValue:)) ?? .none,
+                events: events)
         } catch {
             for remote in remotes { remote.stopTransport() }
             throw error
