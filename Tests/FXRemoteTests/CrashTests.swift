@@ -47,14 +47,15 @@ import Testing
         /// takes longer than a crash.
         func observe(_ call: FaultyService.Call, _ moment: FaultyService.Moment) {
             if moment == .after { calls.withLock { $0 -= 1 } }
-            take("\(moment) \(call)")
-            if moment == .before { calls.withLock { $0 += 1 } }
+            take("\(moment) \(call)", beginning: moment == .before ? 1 : 0)
         }
 
-        func take(_ label: String) {
-            // A call that failed never comes back; nobody waits for it for long.
-            _ = calls.wait(until: .after(.seconds(2))) { $0 == 0 ? true : nil }
+        /// - Parameter beginning: calls that begin as soon as the picture is taken, and before the next one is.
+        func take(_ label: String, beginning: Int = 0) {
             film.withLock { film in
+                defer { calls.withLock { $0 += beginning } }
+                // A call that failed never comes back; nobody waits for it for long.
+                _ = calls.wait(until: .after(.seconds(2))) { $0 == 0 ? true : nil }
                 let path = target.path + "/\(film.pictures.count)"
                 run("mkdir", path)
                 bench.snapshot(to: path)
