@@ -22,6 +22,7 @@ enum {
     FX_O_DIRECT = 040000,
     FX_AT_EMPTY_PATH = 0x1000,
     FX_AT_SYMLINK_NOFOLLOW = 0x100,
+    FX_AT_EACCESS = 0x200,
     FX_AT_FDCWD = -100,
     FX_SEEK_DATA = 3,
     FX_SEEK_HOLE = 4,
@@ -82,6 +83,7 @@ static inline ssize_t fx_copy_file_range(int in, int64_t *in_offset, int out, in
 }
 // FICLONE is a macro with a sizeof in it.
 static inline int fx_ficlone(int out, int in) { return ioctl(out, 0x40049409, in); }
+static inline int fx_faccessat2(int directory, const char *path, int mode, int flags) { return (int)syscall(439, directory, path, mode, flags); }
 static inline int fx_fchmodat2(int directory, const char *path, unsigned mode, int flags) { return (int)syscall(452, directory, path, mode, flags); }
 static inline int fx_start_writeback(int fd, int64_t offset, int64_t length) { return (int)syscall(SYS_sync_file_range, fd, offset, length, 2); }
 static inline int fx_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }

@@ -56,7 +56,7 @@ extension MappedRoot {
 
     /// True when somebody has the file open for writing whom this mount does not count: a process on the backing directory,
     /// or one whose passthrough handle outlived the daemon that gave it.
-    private func hasUncountedWriter(_ name: Name, in directory: borrowing OwnedDescriptor) -> Bool {
+    func hasUncountedWriter(_ name: Name, in directory: borrowing OwnedDescriptor) -> Bool {
         guard let probe = try? directory.open(name, [.readOnly, .nonBlocking]), let status = try? probe.status(),
             status.isRegular, !shared.ledger.hasWriters(status.identity)
         else { return false }

@@ -19,9 +19,9 @@ struct NewVersion: ~Copyable {
     /// Copies at the same time without O_TMPFILE; the next one waits for none, it is refused with EBUSY.
     private static let partialNames = 256
 
-    /// A new, empty file for a version in `directory`, which lies below `top`.
+    /// A new, empty file in the file system of `directory`; `top` is where it lies when it needs a name.
     static func begin(
-        in directory: borrowing OwnedDescriptor, top: borrowing OwnedDescriptor
+        in directory: borrowing OwnedDescriptor, top: () throws(Errno) -> OwnedDescriptor
     ) throws(Errno) -> NewVersion {
         do throws(Errno) {
             return NewVersion(file: try directory.openUnnamed(.readWrite, mode: 0o600), partial: nil)
@@ -35,7 +35,7 @@ struct NewVersion: ~Copyable {
             default: throw error
             }
         }
-        return try named(in: top)
+        return try named(in: try top())
     }
 
     /// A new, empty file that has a name, so that it can be renamed over something.

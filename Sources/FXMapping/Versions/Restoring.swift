@@ -19,7 +19,7 @@ extension VersionStore {
         let parent = try directory.openLive(version.path.parent)
         let store = try directory.make(for: version.path)
         while true {
-            let copy = try NewVersion.begin(in: store, top: try directory.makeTop())
+            let copy = try NewVersion.begin(in: store, top: directory.makeTop)
             try copy.fill(from: saved, try saved.status())
             if let live = try liveFile(name, in: parent) {
                 return try exchange(copy, with: live, name, in: parent, version.path, store: store)
@@ -45,7 +45,9 @@ extension VersionStore {
         }
     }
 
-    private func exchange(
+    /// Lets a finished file and a live one change places, so that the live one becomes a version; in one step.
+    /// - Throws: EISDIR when a directory took the name meanwhile, and what syncing, linking and renaming met.
+    func exchange(
         _ copy: borrowing NewVersion, with live: borrowing OwnedDescriptor, _ name: Name,
         in parent: borrowing OwnedDescriptor, _ path: RelativePath, store: borrowing OwnedDescriptor
     ) throws(Errno) -> Version? {
@@ -60,6 +62,11 @@ extension VersionStore {
             switch error {
             case .invalidArgument, .noFunction, .notSupported, .notSupportedOnSocket:
                 return try replace(name, by: versionName, in: parent, path, store: store)
+            case .noSuchFileOrDirectory:
+                // Somebody outside took the live file away: there is nothing left to keep.
+                try store.rename(versionName, to: name, in: parent, .noReplace)
+                try parent.sync()
+                return nil
             default: throw error
             }
         }

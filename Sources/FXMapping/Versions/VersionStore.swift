@@ -68,7 +68,7 @@ public final class VersionStore: Sendable {
         let stamp = VersionStamp(madeAt: clock.now(), source: status)
         let store = try directory.make(for: path)
         if status.linkCount > 1 { try separate(source, status, in: store) }
-        let copy = try NewVersion.begin(in: store, top: try directory.makeTop())
+        let copy = try NewVersion.begin(in: store, top: directory.makeTop)
         try copy.fill(from: source, status, isGivenUp: isGivenUp)
         hints.remember(try copy.publish(stamp, in: store), of: status.identity, at: path)
     }

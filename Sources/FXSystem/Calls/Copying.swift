@@ -9,8 +9,10 @@ extension OwnedDescriptor {
     /// a sparse file stays sparse. Not durable until synced. Data only: no times, owners or attributes.
     /// - Throws: what the copy met: ENOSPC, EIO, EDQUOT. The target may then hold a part.
     ///   EINTR when `isGivenUp`, which is asked after every 64 MiB, says so.
+    /// - Parameter onProgress: told after every 64 MiB up to where the target is filled.
     public borrowing func copyContent(
-        from source: borrowing OwnedDescriptor, isGivenUp: () -> Bool = { false }
+        from source: borrowing OwnedDescriptor, onProgress: (ByteCount) -> Void = { _ in },
+        isGivenUp: () -> Bool = { false }
     ) throws(Errno) -> ByteCount {
         do throws(Errno) {
             try clone(from: source)
@@ -22,13 +24,16 @@ extension OwnedDescriptor {
             }
         }
         let size = try source.status().size
-        try copyExtents(from: source, size: size.rawValue, isGivenUp)
+        try copyExtents(from: source, size: size.rawValue) { position in
+            onProgress(ByteCount(position))
+            return isGivenUp()
+        }
         try truncate(to: size)
         return size
     }
 
     private borrowing func copyExtents(
-        from source: borrowing OwnedDescriptor, size: UInt64, _ isGivenUp: () -> Bool
+        from source: borrowing OwnedDescriptor, size: UInt64, _ isGivenUp: (UInt64) -> Bool
     ) throws(Errno) {
         var position: UInt64 = 0
         while position < size {
@@ -54,7 +59,7 @@ extension OwnedDescriptor {
     }
 
     private borrowing func copy(
-        _ extent: Range<UInt64>, from source: borrowing OwnedDescriptor, _ isGivenUp: () -> Bool
+        _ extent: Range<UInt64>, from source: borrowing OwnedDescriptor, _ isGivenUp: (UInt64) -> Bool
     ) throws(Errno) {
         var position = extent.lowerBound
         while position < extent.upperBound {
@@ -72,7 +77,7 @@ extension OwnedDescriptor {
             }
             if count == 0 { return }
             position += UInt64(count)
-            if position < extent.upperBound && isGivenUp() { throw .interrupted }
+            if isGivenUp(position) && position < extent.upperBound { throw .interrupted }
         }
     }
 
