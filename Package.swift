@@ -179,7 +179,9 @@ let package = Package(
         // The built program on real mounts: see Tests/MountTests/Support.
         .testTarget(
             name: "MountTests",
-            dependencies: ["CSyscalls", "FXSystem", "fxmount", "stress-worker"],
+            dependencies: [
+                "CSyscalls", "FXSystem", "fxmount", "stress-worker", "ServiceFixtures", "test-services",
+            ],
             swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6]

@@ -134,7 +134,7 @@ import Testing
     // MARK: - Refusals
 
     private func error(_ status: Int, _ code: String) -> RemoteError {
-        S3Refusal(status: status, code: code).remoteError(bucket: "b", limit: ByteCount(9))
+        S3Refusal(status: status, code: code).remoteError(bucket: "b")
     }
 
     @Test func `refusals become what they mean`() {
@@ -144,7 +144,7 @@ import Testing
         #expect(error(403, "") == .forbidden)
         #expect(error(404, "NoSuchKey") == .noSuchEntry)
         #expect(error(404, "NoSuchUpload") == .expired)
-        #expect(error(400, "EntityTooLarge") == .tooLarge(limit: ByteCount(9)))
+        #expect(error(400, "EntityTooLarge") == .tooLarge(limit: nil))
         #expect(error(400, "BadDigest") == .verificationMismatch)
         #expect(error(412, "PreconditionFailed") == .changed)
         #expect(error(403, "QuotaExceeded") == .quotaExceeded)
@@ -165,7 +165,7 @@ import Testing
         let refusal = S3Refusal(
             HTTPResponse(status: 403, fields: date), document: document, now: Timestamp(seconds: 0))
         #expect(
-            refusal.remoteError(bucket: "b", limit: .zero).message.contains(
+            refusal.remoteError(bucket: "b").message.contains(
                 "the clock of this machine is 3600 s behind the service's"))
     }
 
@@ -177,7 +177,7 @@ import Testing
                 XMLElement(name: "Region", text: "eu-west-1"),
             ])
         let refusal = S3Refusal(HTTPResponse(status: 400), document: document, now: Timestamp(seconds: 0))
-        #expect(refusal.remoteError(bucket: "b", limit: .zero).message.contains("\"eu-west-1\""))
+        #expect(refusal.remoteError(bucket: "b").message.contains("\"eu-west-1\""))
     }
 
     // MARK: - Manifests

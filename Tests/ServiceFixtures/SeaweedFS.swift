@@ -19,12 +19,13 @@ public final class SeaweedFS: Sendable {
     public static var shared: SeaweedFS { get throws { try started.get() } }
     private static let started = Result { try SeaweedFS() }
 
-    public init() throws {
+    /// - Parameter data: a directory that outlives it, such as that of an earlier one; nil makes a new one.
+    public init(data: String? = nil) throws {
         // The script is the one that starts it by hand.
         var root = #filePath.split(separator: "/", omittingEmptySubsequences: false)
         root.removeLast(3)
         let script = root.joined(separator: "/") + "/scripts/services"
-        service = try ServiceProcess(program: script, ["seaweedfs", "--json"])
+        service = try ServiceProcess(program: script, ["seaweedfs", "--json"] + (data.map { ["--data", $0] } ?? []))
         s3 = LoopbackClient(port: try service.port("s3"))
         filer = LoopbackClient(port: try service.port("filer"))
         process = Int32(try service.port("process"))
@@ -34,6 +35,12 @@ public final class SeaweedFS: Sendable {
     }
 
     public func stop() { service.stop() }
+
+    /// Ends the server at once, as a crash does.
+    public func kill() {
+        _ = cs_kill(process, SIGKILL)
+        service.stop()
+    }
 
     /// Stops the server's threads, or lets them go on; connections stay.
     public func freeze() { _ = cs_kill(process, SIGSTOP) }

@@ -9,6 +9,10 @@ internal import SystemPackage
 /// .fxmount/sessions/<remote>/[…/]<session>/receipt.json
 /// .fxmount/sessions/<remote>/[…/]<session>/verification.json     once it was verified
 /// ```
+///
+/// Here a call may wait for a session, by fsync or by setting its state, without standing in anybody's way: the kernel
+/// locks a directory for as long as such a call lasts (fuse_dir_fsync, vfs_setxattr), and who looks up a new name in it
+/// waits for that lock, deaf to every signal.
 final class ControlSessions: DirectoryNode {
     static let name = Name(constant: "sessions")
 
@@ -39,7 +43,7 @@ final class ControlSessions: DirectoryNode {
             let found = try lookup(tree.name, by: caller)
             entries.append((tree.name, found.node, found.status))
         }
-        return VirtualListing(entries, inode: InodeNumbers.controlSessions)
+        return VirtualListing(entries, inode: InodeNumbers.controlSessions, syncing: services.waitForAll)
     }
 }
 
@@ -63,7 +67,7 @@ enum ControlDocument: UInt64, CaseIterable {
     }
 }
 
-/// A remote, a directory above sessions, or a session in `.fxmount/sessions`.
+/// A remote, a session, or a directory above or in one, in `.fxmount/sessions`.
 final class ControlEntry: DirectoryNode {
     private let place: RemotePlace
     private let id: EntryID
@@ -77,22 +81,28 @@ final class ControlEntry: DirectoryNode {
 
     private var inode: UInt64 { InodeNumbers.controlEntry(remote: place.index, id: id.rawValue, document: 0) }
 
+    /// Whose the session is: the kernel looks at it before somebody sets its state.
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
-        _ = try remote { () throws(RemoteError) in try place.tree.entry(id) }
-        return place.services.directoryStatus(inode: inode, permissions: 0o555)
+        var status = place.status(of: try remote { () throws(RemoteError) in try place.tree.entry(id) })
+        status.inode = inode
+        return status
     }
 
     func space() throws(Errno) -> FileSystemSpace { try place.services.space() }
+
+    func setAttribute(
+        _ name: String, to value: [UInt8], _ mode: AttributeMode, by caller: Caller, _ request: consuming PendingRequest
+    ) {
+        RemoteDirectory(place, id).setAttribute(name, to: value, mode, by: caller, request)
+    }
 
     private var isSession: Bool {
         if case .session? = (try? place.tree.entry(id))?.kind { true } else { false }
     }
 
     func lookup(_ name: Name, by caller: Caller) throws(Errno) -> Found {
-        if isSession {
-            guard let document = ControlDocument.allCases.first(where: { $0.name == name }),
-                document != .verification || document.text(of: id, in: place.tree) != nil
-            else { throw .noSuchFileOrDirectory }
+        if isSession, let document = ControlDocument.allCases.first(where: { $0.name == name }) {
+            if document == .verification, document.text(of: id, in: place.tree) == nil { throw .noSuchFileOrDirectory }
             let node = ControlDocumentNode(place, id, document)
             return Found(node: node, status: try node.status(using: nil))
         }
@@ -111,7 +121,9 @@ final class ControlEntry: DirectoryNode {
             guard let found = try? lookup(name, by: caller) else { continue }
             entries.append((name, found.node, found.status))
         }
-        return VirtualListing(entries, inode: inode)
+        return VirtualListing(entries, inode: inode) { [place, id] caller, request in
+            place.answer(request, by: caller) { place.tree.waitUntilCommitted(below: id, $0) }
+        }
     }
 }
 

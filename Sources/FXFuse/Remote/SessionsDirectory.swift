@@ -32,7 +32,7 @@ final class SessionsDirectory: DirectoryNode {
             let found = try lookup(tree.name, by: caller)
             entries.append((tree.name, found.node, found.status))
         }
-        return VirtualListing(entries, inode: InodeNumbers.sessions)
+        return VirtualListing(entries, inode: InodeNumbers.sessions, syncing: services.waitForAll)
     }
 
     /// `user.fxmount.state` = `retry`: every failed file of every remote is sent again.
@@ -44,6 +44,23 @@ final class SessionsDirectory: DirectoryNode {
         guard value == Array("retry".utf8) else { return request.fail(.invalidArgument) }
         services.transfers.retry()
         request.succeed()
+    }
+}
+
+extension TreeServices {
+    /// fsync on `sessions` waits for all of them.
+    var waitForAll: @Sendable (Caller, consuming PendingRequest) -> Void {
+        { [transfers] caller, request in
+            let waiting = WaitingRequest(request)
+            waiting.watch(thread: caller.thread, until: nil)
+            let wait = transfers.waitUntilCommitted { result in
+                switch result {
+                case .success: waiting.finish(nil)
+                case .failure(let error): waiting.finish(error.errno)
+                }
+            }
+            waiting.began { wait.cancel() }
+        }
     }
 }
 

@@ -58,7 +58,7 @@ extension RemoteError {
                 errno: .resourceBusy, message: "the file is being sent; try again when it is committed",
                 isTemporary: true)
         case .tooLarge(let limit?): Row(errno: .fileTooLarge, message: "the remote takes files up to \(limit)")
-        case .tooLarge(nil): Row(errno: .fileTooLarge, message: "the file is larger than the remote takes")
+        case .tooLarge(nil): Row(errno: .fileTooLarge, message: "the remote says that the file is too large for it")
         case .quotaExceeded: Row(errno: .diskQuotaExceeded, message: "the quota at the remote is used up")
         case .serviceFull: Row(errno: .noSpace, message: "the remote has no room left", isTemporary: true)
         case .incomplete(let paths): Row(errno: .resourceBusy, message: RemoteError.sentence(incomplete: paths))

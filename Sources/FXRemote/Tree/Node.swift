@@ -182,5 +182,8 @@ extension Node {
     var isNeverSealed: Bool { committed == nil && revisions.allSatisfy { $0.phase == .draft } }
 
     var fileState: FileState { revisions.last?.phase ?? (committed == nil ? .draft : .committed) }
+    /// What `stat` tells. Of a refused content none of its times: who compares times then brings it again, and does not
+    /// take it for done.
+    var shownModified: Timestamp { fileState == .failed ? Timestamp(seconds: 0, nanoseconds: 0) : modified }
     var size: ByteCount { revisions.last?.size ?? committed?.size ?? .zero }
 }

@@ -76,26 +76,33 @@ public final class RemoteFile: Sendable {
         throws(RemoteError) -> Int
     {
         try checkFailure()
-        if let limit = tree.backend.facts.maximumFileSize, offset &+ UInt64(buffer.count) > limit.rawValue {
-            throw .tooLarge(limit: limit)
-        }
-        do throws(RemoteError) {
-            try change(by: caller) { draft throws(RemoteError) in
-                try draft.checkRefusal()
-                return try makingRoom(for: UInt64(buffer.count)) { () throws(RemoteError) in
-                    try unsafe draft.write(buffer, at: offset)
-                }
+        try changeWhole(from: offset, to: offset &+ UInt64(buffer.count), by: caller) { draft throws(RemoteError) in
+            try draft.checkRefusal()
+            return try makingRoom(for: UInt64(buffer.count)) { () throws(RemoteError) in
+                try unsafe draft.write(buffer, at: offset)
             }
+        }
+        return buffer.count
+    }
+
+    /// Runs a change that the file cannot do without.
+    /// - Parameter end: how far the file reaches afterwards, which may be further than the service takes.
+    private func changeWhole(
+        from offset: UInt64, to end: UInt64, by caller: Caller?,
+        _ body: (Revision) throws(RemoteError) -> Revision.Aftermath?
+    ) throws(RemoteError) {
+        do throws(RemoteError) {
+            if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
+            try change(by: caller, body)
         } catch {
             // Who was killed while it waited is told nothing, and has changed nothing.
             if error != .interrupted { miss(offset, error) }
             throw error
         }
         caughtUp(to: offset)
-        return buffer.count
     }
 
-    /// A write failed: until it is repeated with success the file is not what its writer means, and is not sealed.
+    /// A change failed: until it is repeated with success the file is not what its writer means, and is not sealed.
     private func miss(_ offset: UInt64, _ error: RemoteError) {
         state.withLock { state in
             if state.missing.map({ $0.offset > offset }) ?? true { state.missing = (offset, error) }
@@ -115,8 +122,9 @@ public final class RemoteFile: Sendable {
     /// Answers `ftruncate`.
     public func truncate(to size: ByteCount, by caller: Caller? = nil) throws(RemoteError) {
         try checkFailure()
-        if let limit = tree.backend.facts.maximumFileSize, size > limit { throw .tooLarge(limit: limit) }
-        try change(by: caller) { draft throws(RemoteError) in try draft.truncate(to: size) }
+        try changeWhole(from: size.rawValue, to: size.rawValue, by: caller) { draft throws(RemoteError) in
+            try draft.truncate(to: size)
+        }
     }
 
     /// Answers `fallocate`: the range has space afterwards.
@@ -127,8 +135,7 @@ public final class RemoteFile: Sendable {
         try checkFailure()
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
-        if let limit = tree.backend.facts.maximumFileSize, end > limit.rawValue { throw .tooLarge(limit: limit) }
-        try change(by: caller) { draft throws(RemoteError) in
+        try changeWhole(from: offset, to: end, by: caller) { draft throws(RemoteError) in
             try makingRoom(for: length) { () throws(RemoteError) in
                 try draft.allocate(offset..<end, growing: growing)
             }

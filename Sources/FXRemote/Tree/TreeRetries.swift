@@ -32,8 +32,9 @@ extension RemoteTree {
             for id in again { state.reclassify(id) }
             return again
         }
-        for id in again { engine.submit(.upload(self, id)) }
+        // First the service is asked again, then there is something to ask: else a thread could still refuse it.
         engine.hurry()
+        for id in again { engine.submit(.upload(self, id)) }
         return again.count
     }
 }

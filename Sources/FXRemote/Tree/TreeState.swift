@@ -69,8 +69,8 @@ struct TreeState: Sendable {
             ? .root : node.session.map { .session($0) } ?? (node.kind == .file ? .file(node.fileState) : .directory)
         return RemoteEntry(
             id: id, parent: node.parent, name: node.name, kind: kind, size: node.size, mode: node.mode,
-            owner: node.owner,
-            group: node.group, modified: node.modified, created: node.created, isCommitted: node.committed != nil,
+            owner: node.owner, group: node.group, modified: node.shownModified, created: node.created,
+            isCommitted: node.committed != nil,
             takesChanges: takesChanges(id),
             subdirectories: node.subdirectories)
     }

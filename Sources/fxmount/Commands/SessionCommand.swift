@@ -215,7 +215,10 @@ private struct SessionChange {
         do throws(CommandFailure) {
             var access = context.mountAccess(timeout: limit)
             access.progress = progress?.display(of: session.mount, below: session.path, context)
-            try access.setAttribute(SessionCommand.stateAttribute, to: state, of: session.path)
+            // Looked at by its own name first: a service may have to be asked for it.
+            _ = try access.isDirectory(session.path)
+            try access.setAttribute(
+                SessionCommand.stateAttribute, to: state, of: session.mount.waitingPlace(of: session.path))
         } catch {
             throw explained(error, session)
         }

@@ -41,7 +41,7 @@ struct WaitCommand: RunnableCommand {
         do throws(CommandFailure) {
             var access = context.mountAccess(timeout: limit)
             access.progress = progress.display(of: mount, below: path, context)
-            try access.sync(path)
+            try access.sync(mount.waitingPlace(of: path))
         } catch {
             if error.status == .timedOut, error.hint != nil {
                 throw CommandFailure(

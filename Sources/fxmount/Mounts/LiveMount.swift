@@ -8,6 +8,13 @@ struct LiveMount: Sendable {
     /// The hidden directory of live state.
     var stateFiles: String { path == "/" ? "/.fxmount" : path + "/.fxmount" }
 
+    /// Where to wait for a directory of `sessions` without keeping others from it: see `ControlSessions`.
+    func waitingPlace(of directory: String) -> String {
+        let sessions = path == "/" ? "/sessions" : path + "/sessions"
+        guard directory == sessions || directory.hasPrefix(sessions + "/") else { return directory }
+        return stateFiles + "/sessions" + directory.dropFirst(sessions.count)
+    }
+
     func status() throws(CommandFailure) -> JSONValue {
         let text = try access.read(stateFiles + "/status.json")
         guard let value = JSONValue(parsing: text) else {

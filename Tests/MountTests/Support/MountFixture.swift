@@ -83,7 +83,7 @@ final class Mounted {
             ExitCode.ok)
     }
 
-    private var program: String { setup.account == .current ? Binary.path : Binary.shared }
+    var program: String { setup.account == .current ? Binary.path : Binary.shared }
 
     var environment: [String: String] {
         ["FXMOUNT_STATE_DIR": state, "FXMOUNT_CONFIG": configurationPath].merging(setup.environment) { $1 }

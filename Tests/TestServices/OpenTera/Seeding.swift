@@ -59,6 +59,12 @@ extension OpenTeraState {
     }
 
     private mutating func seedSession(_ entry: JSONValue) throws(ControlError) -> Int {
+        // One that is there gets another state, as by somebody in the browser.
+        if let id = entry["id"]?.integer.map(Int.init), let state = entry["status"]?.integer {
+            guard sessions[id] != nil else { throw ControlError("no session \(id)") }
+            _ = sessions.update(id) { $0.status = Int(state) }
+            return id
+        }
         let people = entry["participants"]?.elements.map { $0.compactMap { $0.integer.map(Int.init) } } ?? [1]
         var session = SessionRecord(
             uuid: newUUID(), type: Int(entry["type"]?.integer ?? 5), name: entry["name"]?.string ?? "Session",

@@ -108,9 +108,11 @@ final class ProxyConnection: Sendable {
             }
             guard (try? inlet.body(head.framing) { _ in true }) != nil else { return false }
         }
-        var text = "HTTP/1.1 \(status) By the proxy\r\nContent-Length: 0\r\n"
+        // The answer to a HEAD has no body, whatever its length says.
+        let body = head.method == "HEAD" ? "" : rule.body
+        var text = "HTTP/1.1 \(status) By the proxy\r\nContent-Length: \(body.utf8.count)\r\n"
         for (name, value) in rule.fields { text += "\(name): \(value)\r\n" }
-        text += rule.isEarly ? "Connection: close\r\n\r\n" : "\r\n"
+        text += (rule.isEarly ? "Connection: close\r\n\r\n" : "\r\n") + body
         let isSent = Array(text.utf8).withUnsafeBytes { toClient.send($0) }
         if rule.isEarly {
             toClient.end(half: true)

@@ -28,6 +28,8 @@ struct ProxyRule: Sendable {
     var status: Int?
     /// Further fields of that answer.
     var fields: [(name: String, value: String)] = []
+    /// The body of that answer.
+    var body = ""
     /// Answered before the body is read, and the connection ends.
     var isEarly = false
     var requestBytesPerSecond: Int?
@@ -56,6 +58,7 @@ struct ProxyRule: Sendable {
             case ("drop_answer", .bool(let value)): dropsAnswer = value
             case ("status", .integer(let value)): status = Int(value)
             case ("fields", .object(let members)): fields = members.map { ($0.key, $0.value.string ?? $0.value.text) }
+            case ("body", .string(let text)): body = text
             case ("early", .bool(let value)): isEarly = value
             case ("request_bytes_per_second", .integer(let value)): requestBytesPerSecond = Int(value)
             case ("response_bytes_per_second", .integer(let value)): responseBytesPerSecond = Int(value)

@@ -165,7 +165,8 @@ extension OpenTeraService {
             let asset = answer.value.flatMap { OpenTeraAsset($0) }
             keepTokens(of: [asset].compactMap { $0 })
             memory.withLock { $0.note(upload.id, .sent(asset?.uuid)) }
-        case 413: throw .tooLarge(limit: facts.maximumFileSize ?? .zero)
+        // Below the limit that was configured: where the server's own is, it does not say.
+        case 413: throw .tooLarge(limit: nil)
         case 408, 500...599:
             noteLost(upload)
             throw answer.error

@@ -37,8 +37,7 @@ final class S3Client: Sendable {
     func remoteError(_ failure: S3Failure) -> RemoteError {
         switch failure {
         case .failed(let error): error
-        case .refused(let refusal):
-            refusal.remoteError(bucket: configuration.bucket, limit: S3Client.largestFile)
+        case .refused(let refusal): refusal.remoteError(bucket: configuration.bucket)
         }
     }
 
@@ -91,9 +90,7 @@ final class S3Client: Sendable {
 
     private func refusal(_ response: HTTPResponse, _ document: XMLElement?) -> S3Refusal {
         let refusal = S3Refusal(response, document: document, now: clock.now())
-        if refusal.remoteError(bucket: configuration.bucket, limit: S3Client.largestFile) == .credentials {
-            forgetKey()
-        }
+        if refusal.remoteError(bucket: configuration.bucket) == .credentials { forgetKey() }
         return refusal
     }
 

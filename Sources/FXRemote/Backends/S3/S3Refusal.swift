@@ -43,8 +43,7 @@ extension S3Refusal {
     /// The service knows the header and cannot do what it asks.
     var isNotImplemented: Bool { status == 501 || code == "NotImplemented" }
 
-    /// - Parameter limit: the largest file.
-    func remoteError(bucket: String, limit: ByteCount) -> RemoteError {
+    func remoteError(bucket: String) -> RemoteError {
         switch code {
         case "NoSuchBucket": .rejected(status: status, saying: "there is no bucket \"\(bucket)\"")
         case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidSecurity",
@@ -56,7 +55,7 @@ extension S3Refusal {
             "IllegalLocationConstraintException",
             "InvalidRegion":
             .rejected(status: status, saying: regionSentence)
-        case "EntityTooLarge", "MaxMessageLengthExceeded": .tooLarge(limit: limit)
+        case "EntityTooLarge", "MaxMessageLengthExceeded": .tooLarge(limit: nil)
         case "QuotaExceeded", "XMinioBucketQuotaExceeded", "XMinioAdminBucketQuotaExceeded": .quotaExceeded
         case "XMinioStorageFull", "InsufficientStorage": .serviceFull
         case "SlowDown", "ServiceUnavailable", "Busy", "TooManyRequests", "RequestLimitExceeded", "Throttling",
@@ -73,18 +72,18 @@ extension S3Refusal {
         case "PreconditionFailed": .changed
         case "InvalidObjectState":
             .rejected(status: status, saying: "the object is archived; it has to be restored at the service first")
-        default: fallback(limit: limit)
+        default: fallback
         }
     }
 
-    private func fallback(limit: ByteCount) -> RemoteError {
+    private var fallback: RemoteError {
         switch status {
         case 401: .credentials
         case 403: .forbidden
         case 404: .noSuchEntry
         case 408: .timedOut
         case 412: .changed
-        case 413: .tooLarge(limit: limit)
+        case 413: .tooLarge(limit: nil)
         case 425, 429, 500, 502, 503, 504: .unavailable(retryAfter: retryAfter)
         case 507: .serviceFull
         case 300..<400: .rejected(status: status, saying: regionSentence)
