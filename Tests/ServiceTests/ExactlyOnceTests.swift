@@ -13,7 +13,7 @@ import Testing
         var files: [(name: String, bytes: [UInt8])] = [
             ("empty", []), ("small.bin", patterned(1000, seed: 1)), ("é x.txt", patterned(70_000, seed: 2)),
         ]
-        if kind == .s3 { files.append(("parts.bin", patterned((5 << 20) + 4097, seed: 3))) }
+        if kind.takesChunks { files.append(("parts.bin", patterned((5 << 20) + 4097, seed: 3))) }
         return files
     }
 
@@ -68,14 +68,15 @@ import Testing
     @Test(.timeLimit(.minutes(3)), arguments: NetworkKind.allCases)
     func `the body of an upload may be cut anywhere`(kind: NetworkKind) throws {
         let bench = try NetworkBench(kind)
-        let method = kind == .s3 ? "PUT" : "POST"
-        let path = kind == .s3 ? "/" : "/file/api/assets"
-        for offset in [500, 1_000, 1_700, 20_000, 70_000] {
-            let skip = offset < 2000 ? 0 : 2
+        // Heads have some 450 bytes there; elsewhere more, or forms before the bytes. An empty file has no chunk.
+        let small = kind == .mft ? [500, 1_000, 1_300] : [500, 1_000, 1_700]
+        for offset in small + [20_000, 70_000] {
+            let skip = offset < 2000 ? 0 : kind == .mft ? 1 : 2
             try survive(
                 bench,
                 [
-                    "method": .string(method), "path": .string(path), "skip": .integer(Int64(skip)),
+                    "method": .string(kind.uploadMethod), "path": .string(kind.uploadPath),
+                    "skip": .integer(Int64(skip)),
                     "cut_request_after": .integer(Int64(offset)),
                 ], "an upload is cut after \(offset) bytes")
         }
@@ -110,7 +111,7 @@ import Testing
         try survive(
             bench,
             [
-                "method": .string(kind == .s3 ? "PUT" : "POST"), "skip": 1, "times": 4,
+                "method": .string(kind.uploadMethod), "skip": 1, "times": 4,
                 "status": .integer(Int64(status)),
             ], "four uploads are answered \(status)")
     }
@@ -142,6 +143,16 @@ import Testing
         // Another process asks, with the journal's knowledge alone.
         let later = try bench.again(run)
         var known = upload
+        if kind == .mft {
+            // Nobody can be asked what an open group holds; the journal's note and ranges are the ledger.
+            known.note = String(first.remoteID.dropFirst("file/".count))
+            known.acknowledged = ByteRanges(upTo: known.size.rawValue)
+            #expect(try later.backend.standing(of: known) == .partial(known.acknowledged))
+            known.note = try later.backend.begin(known)
+            #expect(try later.backend.commit(known) == first)
+            #expect(try bench.held(run) == ["again.bin": [sha256Text(bytes)]])
+            return
+        }
         known.note = try later.backend.begin(upload)
         guard case .committed(let second) = try later.backend.standing(of: upload) else {
             Issue.record("\(kind): not found again")

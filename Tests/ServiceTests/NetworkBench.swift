@@ -6,7 +6,27 @@ import Testing
 
 /// The network services the shared suites run over.
 enum NetworkKind: String, CaseIterable, Sendable {
-    case s3, opentera
+    case s3, opentera, mft
+}
+
+extension NetworkKind {
+    /// Of the requests that carry bytes, and where they go.
+    var uploadMethod: String {
+        switch self {
+        case .s3: "PUT"
+        case .opentera: "POST"
+        case .mft: "PATCH"
+        }
+    }
+    var uploadPath: String {
+        switch self {
+        case .s3: "/"
+        case .opentera: "/file/api/assets"
+        case .mft: "/vault_rest/transfer_file"
+        }
+    }
+    /// Its chunks are smaller than some of the tests' files.
+    var takesChunks: Bool { self != .opentera }
 }
 
 /// One service of a kind with the fault proxy in front of it, and a look behind both.
@@ -18,12 +38,14 @@ final class NetworkBench: Sendable {
     let proxy: ProxyControl
     private let pair: OpenTeraControl?
     private let weed: SeaweedFS?
+    private let vault: MFTControl?
 
     init(_ kind: NetworkKind) throws {
         self.kind = kind
         pair = kind == .opentera ? try OpenTeraControl() : nil
         weed = kind == .s3 ? try SeaweedFS.shared : nil
-        proxy = try ProxyControl(before: try #require(pair?.port ?? weed?.s3.port))
+        vault = kind == .mft ? try MFTControl() : nil
+        proxy = try ProxyControl(before: try #require(pair?.port ?? weed?.s3.port ?? vault?.port))
     }
 
     /// One session-to-be at the service and a backend that reaches it through the proxy.
@@ -53,10 +75,12 @@ final class NetworkBench: Sendable {
     /// A clean place at the service, a proxy without rules that counts from 1, and a new backend.
     func run(allowsDelete: Bool = false, maximumBody: ByteCount? = nil) throws -> Run {
         try pair?.reset()
+        try vault?.reset()
         try proxy.reset()
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         let prefix = "net-\(UInt64.random(in: 0...(.max)))/"
         switch kind {
+        case .mft: return Run(self, mftService(transport), transport, prefix: "", parent: .root)
         case .opentera:
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -82,9 +106,21 @@ final class NetworkBench: Sendable {
         }
     }
 
+    private func mftService(_ transport: CurlTransport) -> MFTService {
+        var configuration = MFTConfiguration(
+            .password(username: MFTControl.username) { Secret(MFTControl.password) }, writer: "bench/net",
+            stagingDirectory: "/tmp")
+        // The service is done with a completion as soon as it has read it.
+        configuration.settleTime = .milliseconds(30)
+        // The smallest chunks, so that a file of some MiB has several.
+        return MFTService(
+            configuration, transport: transport, basePath: MFTControl.base, clock: .system, chunk: .mebibytes(5))
+    }
+
     /// A second backend on the same place, as a program has it after a crash.
     func again(_ run: Run) throws -> Run {
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
+        if kind == .mft { return Run(self, mftService(transport), transport, prefix: run.prefix, parent: run.parent) }
         guard let weed else {
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -106,10 +142,18 @@ final class NetworkBench: Sendable {
     /// The pair, for what only it can do.
     var openTera: OpenTeraControl { get throws { try #require(pair) } }
 
+    /// The vault, for what only it can do.
+    var mft: MFTControl { get throws { try #require(vault) } }
+
     /// The digests of every file the service shows, by name: a name with two entries is there twice.
     func held(_ run: Run) throws -> [String: [String]] {
         if let pair {
             return Dictionary(grouping: try pair.assets(), by: \.name).mapValues { $0.map { $0.sha256 ?? "no bytes" } }
+        }
+        if let vault {
+            // Also what cannot be seen before its group is complete.
+            let files = try vault.groups().flatMap(\.files).filter(\.isComplete)
+            return Dictionary(grouping: files, by: \.name).mapValues { $0.map { $0.sha256 ?? "bytes are missing" } }
         }
         let weed = try #require(self.weed)
         var found: [String: [String]] = [:]
@@ -128,6 +172,11 @@ final class NetworkBench: Sendable {
         if let pair {
             let sessions = try pair.sessions().filter { !$0.isDeleted }
             return sessions.count <= 1 ? [] : sessions.map { "session \($0.id) \($0.name)" }
+        }
+        if let vault {
+            let groups = try vault.groups().filter { $0.state != "deleted" }
+            return (groups.count <= 1 ? [] : groups.map { "group \($0.id)" })
+                + groups.flatMap(\.files).filter { !$0.isComplete }.map { "unfinished \($0.name)" }
         }
         let weed = try #require(self.weed)
         return try weed.unfinishedUploads(below: run.prefix)
@@ -173,6 +222,32 @@ extension NetworkBench.Run {
             return StoredFile(
                 path: upload.path, remoteID: committed.remoteID, size: committed.size, directoryID: session.remoteID)
         }
+    }
+
+    /// Makes what was sent readable, where that takes the end of the session.
+    func publish(_ files: [StoredFile]) throws {
+        if backend.facts.readsOpenSessions { return }
+        let session = try session()
+        let now = Timestamp(seconds: 0)
+        let entries = files.map { file in
+            SessionManifest.File(
+                path: RelativePath([file.path.name].compactMap { $0 }), size: file.size, sha256: nil, modified: now,
+                committed: now, remoteID: file.remoteID)
+        }
+        try backend.complete(
+            SessionManifest(session: try Name(sessionName), directory: session, files: entries))
+    }
+
+    /// The session in a listing of the service.
+    func listed(_ files: [StoredFile]) throws -> [ListedEntry] {
+        if backend.facts.listsSessions { return try backend.list(try session()) }
+        try publish(files)
+        var directory = StoredDirectory.root
+        for name in ["files", sessionName] {
+            let entry = try #require(try backend.list(directory).first { $0.name == Array(name.utf8) })
+            directory = StoredDirectory(path: directory.path.appending(try Name(name)), remoteID: entry.remoteID)
+        }
+        return try backend.list(directory)
     }
 
     /// Everything of a committed file, in ranges of this size.

@@ -12,10 +12,11 @@ import Testing
         let run = try bench.run()
         var sizes = [0, 1, 2, 4095, 4096, 65_537]
         // One chunk, one less, one more.
-        if kind == .s3 { sizes += [(5 << 20) - 1, 5 << 20, (5 << 20) + 1] }
+        if kind != .opentera { sizes += [(5 << 20) - 1, 5 << 20, (5 << 20) + 1] }
         let files = sizes.map { (name: "f\($0)", bytes: patterned($0, seed: UInt64($0) + 1)) }
         let stored = try run.send(files)
         try expectExactly(files, at: run, "sizes")
+        try run.publish(stored)
         for (file, place) in zip(files, stored) {
             #expect(place.size.rawValue == UInt64(file.bytes.count))
             #expect(try run.read(place) == file.bytes, "\(kind), \(file.name)")
@@ -27,6 +28,7 @@ import Testing
         let run = try NetworkBench(kind).run()
         let bytes = patterned(10_000, seed: 5)
         let stored = try #require(try run.send([("f", bytes)]).first)
+        try run.publish([stored])
         let content = try run.backend.open(stored)
         for range in [0..<1, 0..<10_000, 9_999..<10_000, 1..<2, 4_000..<9_000] {
             #expect(try content.bytes(UInt64(range.lowerBound)..<UInt64(range.upperBound)) == Array(bytes[range]))
@@ -39,9 +41,8 @@ import Testing
     func `a listing tells what was sent, with sizes`(kind: NetworkKind) throws {
         let run = try NetworkBench(kind).run()
         let files = (0..<30).map { (name: "f \($0) é", bytes: patterned($0 * 10, seed: UInt64($0))) }
-        try run.send(files)
-        let session = try run.session()
-        let listed = try run.backend.list(session).compactMap { entry -> String? in
+        let stored = try run.send(files)
+        let listed = try run.listed(stored).compactMap { entry -> String? in
             guard case .file(let size) = entry.kind else { return nil }
             return "\(String(decoding: entry.name, as: UTF8.self)) \(size.rawValue)"
         }
@@ -65,7 +66,7 @@ import Testing
         let session = try run.session()
         let upload = try run.upload("f", new, in: session, replaces: first)
         // Every upload is refused for good: the old one stays as it was.
-        try bench.proxy.rule(["method": .string(kind == .s3 ? "PUT" : "POST"), "status": 403, "times": 0])
+        try bench.proxy.rule(["method": .string(kind.uploadMethod), "status": 403, "times": 0])
         var driver = UploadDriver(run.backend)
         #expect(throws: RemoteError.self) { try driver.send(new, as: upload) }
         #expect(try bench.held(run) == ["f": [sha256Text(old)]])

@@ -46,6 +46,19 @@ struct RemoteSettingsTests {
         #expect(try remote(Self.tus + "token_credential = \"tus\"\n").secret == .credential("tus"))
     }
 
+    @Test("A vault is used with a password and its user name, or with a key and no name")
+    func vault() throws {
+        let vault = "[remotes.a]\nkind = \"mft\"\nurl = \"https://x.example:8010/vault_rest\"\n"
+        let named = try remote(vault + "username = \"backup\"\npassword_file = \"/p\"\n")
+        #expect(named.secret == .file(path: "/p") && !named.hasAlternativeSecret)
+        let key = try remote(vault + "token_file = \"/k\"\n")
+        #expect(key.secret == .file(path: "/k") && key.hasAlternativeSecret)
+        #expect(refusal(vault + "password_file = \"/p\"\n")?.message.contains("needs username") == true)
+        #expect(refusal(vault)?.message.hasSuffix("needs password_file") == true)
+        let both = refusal(vault + "username = \"b\"\npassword_file = \"/p\"\ntoken_file = \"/k\"\n")
+        #expect(both?.message.contains("only one can be meant") == true)
+    }
+
     @Test("The kind to know for a missing key is named, with the line of the section")
     func missing() {
         let failure = refusal("\n[remotes.a]\nkind = \"s3\"\nbucket = \"b\"\n")

@@ -66,6 +66,8 @@ public protocol Backend: Sendable {
     func discard(_ upload: Upload) throws(RemoteError)
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
     func delete(_ file: StoredFile) throws(RemoteError)
+    /// What the service makes of a file of a complete session (`facts.processesFiles`).
+    func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing
     /// Forgets what a person has to put right and now may have: refused credentials are tried once more.
     /// Said by `fxmount retry`; never waits.
     func reconsider()
@@ -85,6 +87,7 @@ extension Backend {
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { [] }
     public func discard(_ upload: Upload) throws(RemoteError) {}
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
+    public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing { throw .notSupported }
     public func reconsider() {}
     public func examine() -> [ServiceFinding] { [] }
 }

@@ -6,6 +6,9 @@ public struct BackendFacts: Sendable, Equatable {
     public var isRemote = false
     /// `list` tells what is there; else the journal is all that is known.
     public var listsEntries = false
+    /// Listings have sessions and what is in them; else those are known from the journal alone, and `list` is asked about
+    /// directories above and beside sessions only.
+    public var listsSessions = true
     /// How many directories are above a session: 0 when sessions are directly in the remote.
     public var sessionDepth = 0
     /// `mkdir` can open sessions.
@@ -18,6 +21,12 @@ public struct BackendFacts: Sendable, Equatable {
     public var deletesCommitted = false
     /// A group of files becomes final by one call.
     public var completesGroups = false
+    /// Completing a session can say how long its files are to be kept.
+    public var limitsSessionLife = false
+    /// Files of a complete session go through states of the service's own before they can be had: `processing(of:)`.
+    public var processesFiles = false
+    /// Committed files can be read while their session is open.
+    public var readsOpenSessions = true
     /// The size must be known before the first byte is sent.
     public var needsSizeFirst = true
     /// The size of one chunk, in bytes; `preferredChunk` lies in it.
@@ -71,6 +80,8 @@ public struct BackendFacts: Sendable, Equatable {
         public var mustBeUTF8 = false
         /// Bytes no name may have.
         public var excludedBytes: [UInt8] = []
+        /// Spaces at the ends of a name arrive.
+        public var keepsOuterSpaces = true
         /// Not usable for a session.
         public var reservedForSessions: [Name] = []
         /// Not usable for an entry directly in a session.
@@ -85,6 +96,9 @@ public struct BackendFacts: Sendable, Equatable {
                 throw .unrepresentableName
             }
             if !excludedBytes.isEmpty, name.bytes.contains(where: excludedBytes.contains) { throw .unrepresentableName }
+            if !keepsOuterSpaces, name.bytes.first == UInt8(ascii: " ") || name.bytes.last == UInt8(ascii: " ") {
+                throw .unrepresentableName
+            }
             if depth == 0, reservedForSessions.contains(name) { throw .reservedName }
             if depth == 1, reservedInSessions.contains(name) { throw .reservedName }
         }

@@ -15,9 +15,13 @@ public protocol UploadContent: Sendable {
 public protocol CommittedContent: Sendable {
     /// Fills `buffer` from `offset`, short only at the end. Any thread.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int
+    /// What the service says it has, asked when it was opened; nil when only reading tells.
+    var knownSize: ByteCount? { get }
 }
 
 extension CommittedContent {
+    public var knownSize: ByteCount? { nil }
+
     /// Copies everything into an empty file; returns the size. Local contents override it with something cheaper.
     func copy(to target: borrowing OwnedDescriptor) throws(RemoteError) -> ByteCount {
         if let local = self as? any LocalContent { return try local.cloneContent(to: target) }

@@ -155,6 +155,9 @@ public final class FaultyService: Backend {
     public func delete(_ file: StoredFile) throws(RemoteError) {
         try run(.delete) { () throws(RemoteError) in try wrapped.delete(file) }
     }
+    public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing {
+        try wrapped.processing(of: file)
+    }
     public func reconsider() { wrapped.reconsider() }
     public func examine() -> [ServiceFinding] { wrapped.examine() }
 }

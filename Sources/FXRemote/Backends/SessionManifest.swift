@@ -10,12 +10,16 @@ public struct SessionManifest: Sendable, Equatable {
         public var sha256: SHA256Digest?
         public var modified: Timestamp
         public var committed: Timestamp
+        /// The service's own id of it.
+        public var remoteID: String?
     }
 
     public var session: Name
     /// Where it is.
     public var directory: StoredDirectory
     public var files: [File]
+    /// How long the service is to keep them (`facts.limitsSessionLife`); nil leaves that to the service.
+    public var lifetime: Lifetime?
 
     /// `{"session":…,"files":[…]}`. A path that is not UTF-8 has its exact bytes in `path_hex` besides.
     public var json: JSONValue {

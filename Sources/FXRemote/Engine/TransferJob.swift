@@ -7,6 +7,8 @@ enum TransferJob: Sendable {
     /// One action of an upload under way.
     case step(UploadRun, UploadMachine.Action)
     case complete(RemoteTree, EntryID)
+    /// Look at what the service makes of a complete session.
+    case follow(RemoteTree, EntryID, RemoteTree.Following)
     /// Let the service forget an unfinished upload.
     case discard(RemoteTree, DiscardRow, failures: Int)
 
@@ -34,6 +36,7 @@ enum TransferJob: Sendable {
         case .complete(let tree, let session):
             tree.performCompletion(of: session)
             return Outcome()
+        case .follow(let tree, let session, let following): return tree.performFollow(session, following, random)
         case .discard(let tree, let row, let failures): return tree.performDiscard(row, failures, random)
         }
     }
@@ -42,7 +45,7 @@ enum TransferJob: Sendable {
     func refuse(_ error: RemoteError) -> Outcome {
         switch self {
         case .upload(let tree, let entry): tree.refuseSending(entry, error)
-        case .discard: return Outcome(again: (self, ServiceGate.refusalPause))
+        case .discard, .follow: return Outcome(again: (self, ServiceGate.refusalPause))
         case .step, .complete: break
         }
         return Outcome()

@@ -45,6 +45,20 @@ public enum RemoteError: Error, Sendable, Equatable {
     /// There is nothing to log in with; why.
     case noSecret(String)
     case forbidden
+    /// The session at the service was opened by another user.
+    case belongsToAnother
+    /// The service takes a value of the request for an invalid one; what it said.
+    case parameterRefused(String)
+    /// Header fields with underscores do not get through to the service.
+    case fieldsDropped
+    /// Files of this service can be read once their session is complete.
+    case notReadableYet
+    /// The service has not decided about the file yet; its word.
+    case beingProcessed(String)
+    /// The service gives the file to nobody; its words.
+    case withheld(String)
+    /// The service failed to look at the file; its words.
+    case processingFailed(String)
     case unreachable
     case timedOut
     /// The service is overloaded or restarting and may have said when to come back.
@@ -84,6 +98,10 @@ public enum AccountStep: String, Sendable {
     case secondFactor, secondFactorSetup, passwordChange, newerClient
     /// Too many wrong passwords; it opens again by itself.
     case lockedOut
+    /// A second factor, in the place of which an API key can be used.
+    case apiKey
+    /// Membership in exactly one group that may upload.
+    case uploaderGroup
 }
 
 /// What is wrong with the journal.

@@ -67,6 +67,31 @@ extension RemoteError {
             Row(errno: .permissionDenied, message: "the remote refused the credentials; check the configuration")
         case .noSecret(let reason): Row(errno: .permissionDenied, message: reason)
         case .forbidden: Row(errno: .permissionDenied, message: "the remote does not allow it for this account")
+        case .belongsToAnother:
+            Row(errno: .permissionDenied, message: "the session belongs to another user of the service")
+        // EINVAL and not EIO: the service understood who asked, and not what.
+        case .parameterRefused(let saying):
+            Row(
+                errno: .invalidArgument,
+                message: "the remote takes a value of the request for invalid" + (saying.isEmpty ? "" : ": \(saying)"))
+        case .fieldsDropped:
+            Row(
+                errno: .protocolError,
+                message:
+                    "header fields with underscores do not reach the service; let the proxy before it pass them (nginx: underscores_in_headers on)"
+            )
+        case .notReadableYet:
+            Row(
+                errno: .resourceBusy, message: "the service gives files out when their session is complete",
+                isTemporary: true)
+        case .beingProcessed(let word):
+            Row(
+                errno: .resourceBusy, message: "the service is not through with the file (\(word)); read it later",
+                isTemporary: true)
+        case .withheld(let words):
+            Row(errno: .permissionDenied, message: "the service withholds the file (\(words))")
+        case .processingFailed(let words):
+            Row(errno: .ioError, message: "the service could not process the file (\(words))")
         case .untrustedServer(let reason):
             Row(
                 errno: .permissionDenied,
@@ -128,6 +153,9 @@ extension RemoteError {
         case .secondFactorSetup: "the account has to set up its second factor first; log in with a browser once"
         case .passwordChange: "the account has to change its password first; log in with a browser once"
         case .newerClient: "the service wants a newer client; update fxmount"
+        case .apiKey: "the account needs a second factor, which a mount cannot give; set token_file to an API key"
+        case .uploaderGroup:
+            "the account has to be in exactly one group that may upload; an administrator has to see to that"
         case .lockedOut: "the account is locked after wrong passwords; wait two minutes, correct the password, retry"
         }
     }

@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 5
+    private static let version: Int64 = 6
 
     init(path: String) throws(RemoteError) {
         do {
@@ -29,6 +29,7 @@ struct JournalDatabase: Sendable {
             if found == 1 || found == 2 { try queue.write { try JournalDatabase.addProgress($0) } }
             if (1...3).contains(found) { try queue.write { try JournalDatabase.addDiscards($0) } }
             if (1...4).contains(found) { try queue.write { try JournalDatabase.addExpiry($0) } }
+            if (1...5).contains(found) { try queue.write { try JournalDatabase.addProcessing($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -40,7 +41,7 @@ struct JournalDatabase: Sendable {
                     kind INTEGER NOT NULL, mode INTEGER NOT NULL, owner INTEGER NOT NULL,
                     modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, created INTEGER NOT NULL, created_ns INTEGER NOT NULL,
                     session TEXT, upload TEXT, size INTEGER, sha256 BLOB, remote_id TEXT, committed INTEGER, committed_ns INTEGER,
-                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0, expires INTEGER);
+                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0, expires INTEGER, processing TEXT, life TEXT);
                 CREATE TABLE revisions (
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
@@ -49,7 +50,7 @@ struct JournalDatabase: Sendable {
                 CREATE TABLE discards (
                     upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
                     PRIMARY KEY (upload, note));
-                PRAGMA user_version = 5;
+                PRAGMA user_version = 6;
                 """)
     }
 
@@ -59,6 +60,16 @@ struct JournalDatabase: Sendable {
             sql: """
                 ALTER TABLE entries ADD COLUMN expires INTEGER;
                 PRAGMA user_version = 5;
+                """)
+    }
+
+    /// From layout 5, which knew nothing of what services do after the end of a session.
+    private static func addProcessing(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE entries ADD COLUMN processing TEXT;
+                ALTER TABLE entries ADD COLUMN life TEXT;
+                PRAGMA user_version = 6;
                 """)
     }
 
@@ -108,7 +119,7 @@ struct JournalDatabase: Sendable {
         case .put(let row):
             let committed = row.committed
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored,
                 row.kind.rawValue,
@@ -116,7 +127,7 @@ struct JournalDatabase: Sendable {
                 row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
                 committed?.size.rawValue.stored, committed?.sha256?.bytes.stored, committed?.remoteID ?? row.remoteID,
                 committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
-                Int64(row.group), committed?.expires?.seconds,
+                Int64(row.group), committed?.expires?.seconds, committed?.processing?.text, row.life?.text,
             ])
         case .dropEntry(let id):
             try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [
@@ -207,9 +218,11 @@ extension EntryRow {
                 upload: UploadID(upload), size: ByteCount(UInt64(bitPattern: row["size"])),
                 sha256: SHA256Digest(bytes: row.bytes("sha256")),
                 remoteID: row["remote_id"], time: row.time("committed"),
-                expires: (row["expires"] as Int64?).map { Timestamp(seconds: $0) })
+                expires: (row["expires"] as Int64?).map { Timestamp(seconds: $0) },
+                processing: (row["processing"] as String?).flatMap { FileProcessing(text: $0) })
         }
         if kind != .file { remoteID = row["remote_id"] }
+        life = (row["life"] as String?).flatMap { SessionLife(text: $0) }
         if (row["moving_from"] as Data?) != nil { movingFrom = try RelativePath(validating: row.bytes("moving_from")) }
     }
 }

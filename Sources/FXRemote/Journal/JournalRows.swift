@@ -22,6 +22,8 @@ struct EntryRow: Sendable, Equatable {
     var committed: CommittedRow?
     /// Directories only: the service's own id.
     var remoteID: String?
+    /// Sessions only: how long the service keeps what is in it.
+    var life: SessionLife?
     /// The path on the remote while a rename there may not have happened yet.
     var movingFrom: RelativePath?
 }
@@ -36,6 +38,8 @@ struct CommittedRow: Sendable, Equatable {
     var time: Timestamp
     /// When the service drops it by itself, to the second.
     var expires: Timestamp?
+    /// What the service made of it, as far as that was followed.
+    var processing: FileProcessing?
 }
 
 /// One row of `revisions`: a content on its way.

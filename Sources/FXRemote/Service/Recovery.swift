@@ -153,6 +153,7 @@ extension RemoteTree {
                     committed: row.committed)
                 node.movingFrom = row.movingFrom
                 node.remoteID = row.remoteID
+                node.life = row.life
                 state.index.insert(node)
             }
             state.index.recountSubdirectories()
@@ -163,14 +164,16 @@ extension RemoteTree {
 
     /// Hands everything that waits to the engine.
     func resume() {
-        let (files, completing) = state.withLock { state in
+        let (files, completing, complete) = state.withLock { state in
             (
                 state.active.sorted(),
-                state.index.all.filter { $0.session == .completing }.map(\.id)
+                state.index.all.filter { $0.session == .completing }.map(\.id),
+                state.index.all.filter { $0.session == .complete }.map(\.id)
             )
         }
         for id in files { engine.submit(.upload(self, id)) }
         for id in completing { continueCompletion(of: id) }
+        for id in complete { follow(id) }
         finishRenames()
     }
 }

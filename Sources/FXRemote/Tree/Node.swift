@@ -81,7 +81,7 @@ struct Node: Sendable {
         EntryRow(
             id: id, remote: remote, parent: parent, name: name, kind: kind, mode: mode, owner: owner, group: group,
             modified: modified, created: created, session: session, committed: committed,
-            remoteID: kind == .file ? nil : remoteID, movingFrom: movingFrom)
+            remoteID: kind == .file ? nil : remoteID, life: life, movingFrom: movingFrom)
     }
 }
 
@@ -97,6 +97,8 @@ struct NodeWork: Sendable {
     /// Contents that are not on the remote yet, oldest first; at most the last is a draft.
     var revisions: [Revision] = []
     var movingFrom: RelativePath?
+    /// Of a session: how long the service keeps what is in it.
+    var life: SessionLife?
     /// Open handles that may write.
     var writers = 0
     /// The name looks temporary: closing does not seal.
@@ -116,7 +118,7 @@ struct NodeWork: Sendable {
 
     var isIdle: Bool {
         revisions.isEmpty && refusal == nil && movingFrom == nil && writers == 0 && sealers == 0 && damage == nil
-            && !isTemporary && sending == nil && !isHeld && !isDrafting
+            && life == nil && !isTemporary && sending == nil && !isHeld && !isDrafting
     }
 }
 
@@ -132,6 +134,10 @@ extension Node {
     var movingFrom: RelativePath? {
         get { work.movingFrom }
         set { work.movingFrom = newValue }
+    }
+    var life: SessionLife? {
+        get { work.life }
+        set { work.life = newValue }
     }
     var writers: Int {
         get { work.writers }
@@ -181,9 +187,15 @@ extension Node {
     var nextToSend: Revision? { revisions.first { $0.phase != .failed } }
     var isNeverSealed: Bool { committed == nil && revisions.allSatisfy { $0.phase == .draft } }
 
-    var fileState: FileState { revisions.last?.phase ?? (committed == nil ? .draft : .committed) }
+    var fileState: FileState {
+        if let phase = revisions.last?.phase { return phase }
+        guard let committed else { return .draft }
+        return committed.processing?.fileState ?? .committed
+    }
     /// What `stat` tells. Of a refused content none of its times: who compares times then brings it again, and does not
     /// take it for done.
-    var shownModified: Timestamp { fileState == .failed ? Timestamp(seconds: 0, nanoseconds: 0) : modified }
+    var shownModified: Timestamp {
+        revisions.last?.phase == .failed ? Timestamp(seconds: 0, nanoseconds: 0) : modified
+    }
     var size: ByteCount { revisions.last?.size ?? committed?.size ?? .zero }
 }

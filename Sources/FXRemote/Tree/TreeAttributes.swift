@@ -5,7 +5,7 @@ extension RemoteTree {
     /// The names `attribute(_:of:)` may answer.
     public static let attributeNames = [
         "state", "error", "progress", "attempts", "sha256", "remote_id", "url", "status_url", "expires", "committed_at",
-        "files",
+        "files", "processing",
     ]
 
     /// One attribute of an entry, as text.
@@ -21,7 +21,11 @@ extension RemoteTree {
         switch attribute {
         case "state": return node.session?.rawValue
         case "remote_id": return node.remoteID
-        case "error": return (node.session == nil ? nil : obstacleText(of: node)) ?? directoryError(of: node.id)
+        case "error":
+            let ofSession = node.session == nil ? nil : obstacleText(of: node) ?? withheldText(of: node)
+            return ofSession ?? directoryError(of: node.id)
+        case "expires": return node.life?.end?.rfc3339
+        case "processing": return processingText(of: node)
         case "progress":
             let totals = state.withLock { $0.totals(below: node.id) }
             return "\(totals.done.rawValue)/\(totals.size.rawValue)"
@@ -53,7 +57,8 @@ extension RemoteTree {
         let newest = node.revisions.last?.standing
         return switch attribute {
         case "state": (newest == nil && hasExpired(node) ? FileState.expired : node.fileState).rawValue
-        case "error": newest?.errorText
+        case "error": newest == nil ? node.committed?.processing.flatMap(errorText) : newest?.errorText
+        case "processing": processingText(of: node)
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)
         case "sha256": newest == nil ? node.committed?.sha256?.text : newest?.sha256?.text
@@ -66,6 +71,11 @@ extension RemoteTree {
 
     private func hasExpired(_ node: Node) -> Bool {
         node.committed?.expires.map { $0 <= services.clock.now() } ?? false
+    }
+
+    /// Why the service does not give a file out, when that is decided.
+    private func errorText(_ processing: FileProcessing) -> String? {
+        processing.isOver ? processing.readError?.message : nil
     }
 
     /// Acknowledged bytes, a slash, all bytes.

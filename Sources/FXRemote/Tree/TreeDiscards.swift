@@ -73,16 +73,30 @@ extension RemoteTree {
     /// What earlier runs left; the engine begins with it when it starts.
     func resumeDiscards(_ rows: [DiscardRow]) { for row in Set(rows) { discard(row) } }
 
-    func discard(_ row: DiscardRow) { engine.submit(.discard(self, row, failures: 0)) }
+    func discard(_ row: DiscardRow) {
+        state.withLock { _ = $0.discards.insert(row) }
+        engine.submit(.discard(self, row, failures: 0))
+    }
+
+    private func forget(_ row: DiscardRow) throws(RemoteError) {
+        try backend.discard(
+            Upload(
+                id: row.upload, path: row.path, directoryID: row.directoryID, size: .zero, sha256: nil,
+                modified: services.clock.now(), note: row.note))
+        state.withLock { _ = $0.discards.remove(row) }
+        services.journal.enqueue([.dropDiscard(row)])
+    }
+
+    /// Before a session becomes final: what a service still has of unfinished uploads may stand in the way.
+    func forgetDiscarded(below path: RelativePath) throws(RemoteError) {
+        for row in state.withLock({ $0.discards }) where row.path.isWithin(path) { try forget(row) }
+    }
 
     /// Runs on an engine thread.
     func performDiscard(_ row: DiscardRow, _ failures: Int, _ random: () -> Double) -> TransferJob.Outcome {
-        let upload = Upload(
-            id: row.upload, path: row.path, directoryID: row.directoryID, size: .zero, sha256: nil,
-            modified: services.clock.now(), note: row.note)
+        if state.withLock({ !$0.discards.contains(row) }) { return TransferJob.Outcome(finding: .nothing) }
         do throws(RemoteError) {
-            try backend.discard(upload)
-            services.journal.enqueue([.dropDiscard(row)])
+            try forget(row)
             return TransferJob.Outcome(finding: .works)
         } catch {
             let finding = UploadRun.finding(error)

@@ -191,10 +191,13 @@ extension RemoteTree {
 
     /// Opens what was committed under a file's name: in the spool while it is kept there, else at the service.
     func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
-        let (committed, stored) = state.withLock { ($0.index[id]?.committed, $0.storedFile(id)) }
+        let (committed, stored, session) = state.withLock {
+            ($0.index[id]?.committed, $0.storedFile(id), $0.index.session(of: id)?.session)
+        }
         guard let committed, let stored else { throw .noSuchEntry }
         if let kept = services.kept.content(of: committed.upload) { return kept }
         if !backend.facts.readsBack { throw .expired }
+        if !backend.facts.readsOpenSessions, session?.takesChanges ?? false { throw .notReadableYet }
         return try backend.open(stored)
     }
 

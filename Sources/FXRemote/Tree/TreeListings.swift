@@ -61,6 +61,7 @@ extension RemoteTree {
     private func standing(of id: EntryID) -> DirectoryListing.Standing {
         if !listsEntries { return .fresh }
         return state.withLock { state in
+            if !backend.facts.listsSessions, state.isInSession(id) { return .fresh }
             // A service that has ended is not asked.
             if state.isStopped { return .unavailable(isDue: false) }
             return state.listings[id]?.standing ?? .unknown

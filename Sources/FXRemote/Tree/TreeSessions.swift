@@ -2,7 +2,7 @@ internal import FXSystem
 
 /// Completing and aborting sessions.
 extension RemoteTree {
-    /// Answers `setfattr -n user.fxmount.state`: `complete`, `aborted`, `verify` or `verify-content` on a
+    /// Answers `setfattr -n user.fxmount.state`: `complete`, `complete expires-after=30d`, `aborted`, `verify` or `verify-content` on a
     /// session, `retry` on any entry.
     public func setAttribute(
         _ attribute: String, to value: String, of id: EntryID,
@@ -12,7 +12,13 @@ extension RemoteTree {
         do throws(RemoteError) {
             if attribute != "state" { throw .noAttribute }
             switch value {
-            case "complete": try complete(id, token)
+            case "complete": try complete(id, lasting: nil, token)
+            case _ where value.hasPrefix(RemoteTree.completeLasting):
+                guard let life = Lifetime(String(value.dropFirst(RemoteTree.completeLasting.count))) else {
+                    throw .invalidArgument
+                }
+                if !backend.facts.limitsSessionLife { throw .notSupported }
+                try complete(id, lasting: life, token)
             case "aborted": try abort(id, token)
             case "verify": try verify(id, reading: false, token)
             case "verify-content": try verify(id, reading: true, token)
@@ -25,7 +31,9 @@ extension RemoteTree {
         return token
     }
 
-    private func complete(_ id: EntryID, _ token: WaitToken) throws(RemoteError) {
+    private static let completeLasting = "complete expires-after="
+
+    private func complete(_ id: EntryID, lasting life: Lifetime?, _ token: WaitToken) throws(RemoteError) {
         waitForClosing(below: id)
         let isDone = try state.withLock { state throws(RemoteError) in
             guard let node = state.index[id], let session = node.session else { throw .invalidArgument }
@@ -47,6 +55,7 @@ extension RemoteTree {
             state.index.update(id) { node in
                 node.session = .completing
                 node.refusal = nil
+                node.life = life.map { SessionLife(lasting: $0) }
             }
             journalEntry(id, &state)
             return false
@@ -82,9 +91,14 @@ extension RemoteTree {
         guard let plan else { return }
         do throws(RemoteError) {
             let manifest = try plan.get()
+            try forgetDiscarded(below: manifest.directory.path)
             try backend.complete(manifest)
+            let end = manifest.lifetime.map { Timestamp(seconds: services.clock.now().seconds + $0.seconds) }
             let completed: EntryRow? = state.withLock { state in
-                state.index.update(id) { $0.session = .complete }
+                state.index.update(id) { node in
+                    node.session = .complete
+                    node.life = end.map { .until($0) }
+                }
                 return state.index[id]?.row(remote: name)
             }
             if let completed { try services.journal.commit([.put(completed)]) }
@@ -92,6 +106,7 @@ extension RemoteTree {
                 "session_complete", manifest.directory.path,
                 [.init("files", .integer(Int64(manifest.files.count)))])
             finishCompletion(of: id, .success(()))
+            follow(id)
         } catch {
             let isComplete = state.withLock { state in
                 // The service has completed it; only the journal has not got that yet, and will hear it again.
@@ -149,8 +164,10 @@ extension TreeState {
             guard let committed = node.committed else { return nil }
             return SessionManifest.File(
                 path: index.pathInSession(of: node.id), size: committed.size,
-                sha256: committed.sha256, modified: node.modified, committed: committed.time)
+                sha256: committed.sha256, modified: node.modified, committed: committed.time,
+                remoteID: committed.remoteID)
         }
-        return SessionManifest(session: session.name, directory: directory(session.id), files: files)
+        return SessionManifest(
+            session: session.name, directory: directory(session.id), files: files, lifetime: session.life?.lifetime)
     }
 }

@@ -26,6 +26,9 @@ struct TreeState: Sendable {
     /// Why the last change in a directory was refused.
     var refusals: [EntryID: RemoteError] = [:]
 
+    /// Unfinished uploads the service has not forgotten yet.
+    var discards: Set<DiscardRow> = []
+
     /// Names a rename is about to give.
     var promisedNames: [EntryID: Set<Name>] = [:]
 

@@ -8,8 +8,9 @@ extension TreeState {
         return index.children(of: directory).map { node in
             let committed = node.committed
             let isFile = node.kind == .file
-            let isPinned =
+            let isWorked =
                 isFile ? isWorkedOn(node, since: began) : !node.isFound && hasLocalWork(below: node.id, since: began)
+            let isPinned = isWorked || node.session != nil && !facts.listsSessions
             return ListingMerge.Known(
                 id: node.id, name: node.name, isFile: isFile, remoteID: isFile ? committed?.remoteID : node.remoteID,
                 upload: committed?.upload ?? .unknown, isRecent: node.lastChange > began, isPinned: isPinned,

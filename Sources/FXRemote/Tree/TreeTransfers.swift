@@ -70,8 +70,9 @@ extension RemoteTree {
         // Before anybody can see it as committed, and ask where its bytes are.
         let isKept = services.kept.keep(
             revision.row(entry: id, modified: upload.modified), committed: row, facts: backend.facts)
-        let (woken, modified, superseded) = state.withLock { state in
+        let (woken, modified, superseded, discards) = state.withLock { state in
             var superseded: [Revision] = []
+            var discards: [DiscardRow] = []
             let old = state.index[id]?.committed?.upload
             state.index.update(id) { node in
                 node.committed = row
@@ -79,6 +80,12 @@ extension RemoteTree {
                 // What was refused before this one was written is history now; its bytes are kept.
                 superseded = Array(node.revisions.prefix { $0.id != revision.id }.filter { $0.phase == .failed })
                 node.revisions.removeAll { kept in kept.id == revision.id || superseded.contains { $0.id == kept.id } }
+            }
+            // Nor may the service go on with what it has of it.
+            for old in superseded where old.withdraw() {
+                discards += [abandon(old, of: id, knownAs: run.base.path, run.base.directoryID, state)].compactMap {
+                    $0
+                }
             }
             revision.setPhase(.committed)
             state.recent.note(id)
@@ -95,8 +102,9 @@ extension RemoteTree {
                 if let old, old != upload.id { services.kept.drop(old) }
                 if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
             }
-            return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded)
+            return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded, discards)
         }
+        for row in discards { discard(row) }
         // Handles may keep the revision; its blocks are to be free again.
         revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }

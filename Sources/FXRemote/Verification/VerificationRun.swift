@@ -16,6 +16,11 @@ struct VerificationRun: Sendable {
     /// A service that lists directories in a circle is not followed for ever.
     private static let deepest = 128
 
+    static func method(reading: Bool, _ facts: BackendFacts) -> Verification.Method {
+        if reading { return .content }
+        return facts.listsEntries && facts.listsSessions ? .listing : .each
+    }
+
     /// - Throws: why the service could not be asked; what was found wrong is in the report.
     func run() throws(RemoteError) {
         switch method {
@@ -91,6 +96,9 @@ struct VerificationRun: Sendable {
     private func sizeProblem(
         _ file: VerificationRule.Known, _ content: any CommittedContent
     ) throws(RemoteError) -> VerificationProblem? {
+        if let known = content.knownSize {
+            return known == file.size ? nil : VerificationProblem(file, .size(known))
+        }
         let size = file.size.rawValue
         let last = size == 0 ? 0 : size - 1
         let count = try read(content, 2, at: last).count
@@ -141,7 +149,7 @@ extension RemoteTree {
             guard state.index[id]?.session != nil else { throw RemoteError.invalidArgument }
             return (state.directory(id), state.known(in: id))
         }
-        let method: Verification.Method = reading ? .content : backend.facts.listsEntries ? .listing : .each
+        let method: Verification.Method = VerificationRun.method(reading: reading, backend.facts)
         try verifications.begin(id, Verification(method, of: known, started: services.clock.now()))
         let run = VerificationRun(
             session: id, directory: directory, known: known, method: method, backend: backend,

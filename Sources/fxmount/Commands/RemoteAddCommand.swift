@@ -15,9 +15,12 @@ struct RemoteAddCommand: RunnableCommand {
                   --access-key-id me --secret-access-key-file ~/.config/fxmount/cluster.key
               fxmount remote add clinic --kind opentera --url https://clinic.example.org:40075 --username backup \\
                   --password-command pass show clinic --session-type FileTransfer
+              fxmount remote add vault --kind mft --url https://vault.example.org:8010/vault_rest --username backup \\
+                  --password-file ~/.config/fxmount/vault.password
             """)
     @Argument(help: "What it is called below sessions/.") var name: String
-    @Option(help: ArgumentHelp("local, opentera or s3 (tus is not mounted yet).", valueName: "kind")) var kind: String
+    @Option(help: ArgumentHelp("local, mft, opentera or s3 (tus is not mounted yet).", valueName: "kind")) var kind:
+        String
     @OptionGroup var options: RemoteOptions
     @OptionGroup var common: CommonOptions
 
@@ -97,6 +100,13 @@ struct RemoteAddCommand: RunnableCommand {
             throw CommandFailure(
                 .usage, "a remote of kind \(kind.rawValue) needs \(options.joined(separator: ", "))",
                 hint: "see `fxmount remote add --help`")
+        }
+        if kind == .mft, !values.contains(where: { $0.key == "username" }),
+            !values.contains(where: { $0.key.hasPrefix("token_") })
+        {
+            throw CommandFailure(
+                .usage, "a remote of kind mft needs --username beside its password",
+                hint: "or --token-file with an API key in the place of both")
         }
         if values.filter({ secrets.contains($0.key) }).count > 1 {
             throw CommandFailure(.usage, "only one place of the secret can be meant", hint: "pass one of the options")

@@ -3,14 +3,15 @@ internal import FXSystem
 
 /// The keys of a remote as options of `remote add`.
 struct RemoteOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("opentera, tus: the service.", valueName: "url")) var url: String?
+    @Option(help: ArgumentHelp("mft (with /vault_rest), opentera, tus: the service.", valueName: "url")) var url:
+        String?
     @Option(help: ArgumentHelp("s3: the service.", valueName: "url")) var endpoint: String?
     @Option(help: ArgumentHelp("s3: default us-east-1.", valueName: "name")) var region: String?
     @Option(help: ArgumentHelp("s3: an existing bucket.", valueName: "name")) var bucket: String?
     @Option(help: ArgumentHelp("s3: what all keys begin with.", valueName: "text")) var prefix: String?
     @Option(help: ArgumentHelp("s3: the public half of the key.", valueName: "id")) var accessKeyId: String?
     @Flag(inversion: .prefixedNo, help: "s3: the bucket in the path, or in the host name.") var pathStyle: Bool?
-    @Option(help: ArgumentHelp("opentera: who logs in.", valueName: "name")) var username: String?
+    @Option(help: ArgumentHelp("mft, opentera: who logs in.", valueName: "name")) var username: String?
     @Option(help: ArgumentHelp("opentera: lets mkdir make sessions of this type.", valueName: "name"))
     var sessionType: String?
     @Option(help: ArgumentHelp("opentera: the largest request the service takes.", valueName: "size"))
@@ -63,7 +64,7 @@ struct RemoteOptions: ParsableArguments {
 
 /// Where a secret is. The options that would hold one are there to refuse them with what to do instead.
 struct SecretOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("opentera: a file of your own with mode 600.", valueName: "file"))
+    @Option(help: ArgumentHelp("mft, opentera: a file of your own with mode 600.", valueName: "file"))
     var passwordFile: String?
     @Option(parsing: .upToNextOption, help: ArgumentHelp("A program that prints it.", valueName: "words"))
     var passwordCommand: [String] = []
@@ -76,7 +77,8 @@ struct SecretOptions: ParsableArguments {
     @Option(help: ArgumentHelp(valueName: "name")) var secretAccessKeyEnv: String?
     @Option(help: ArgumentHelp(valueName: "name")) var secretAccessKeyCredential: String?
 
-    @Option(help: ArgumentHelp("tus: the same for a bearer token.", valueName: "file")) var tokenFile: String?
+    @Option(help: ArgumentHelp("mft: the same for an API key; tus: for a bearer token.", valueName: "file"))
+    var tokenFile: String?
     @Option(parsing: .upToNextOption, help: ArgumentHelp(valueName: "words")) var tokenCommand: [String] = []
     @Option(help: ArgumentHelp(valueName: "name")) var tokenEnv: String?
     @Option(help: ArgumentHelp(valueName: "name")) var tokenCredential: String?

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FXRemote
 internal import FXSystem
 internal import SystemPackage
 
@@ -20,7 +21,9 @@ struct SessionCommand: ParsableCommand {
         ])
 
     static let stateAttribute = "user.fxmount.state"
-    static let attributes = ["state", "error", "progress", "remote_id", "url", "status_url", "expires", "committed_at"]
+    static let attributes = [
+        "state", "error", "progress", "processing", "remote_id", "url", "status_url", "expires", "committed_at",
+    ]
 }
 
 extension CommandContext {
@@ -157,6 +160,27 @@ struct SessionStatusCommand: RunnableCommand {
                     return [file.state, size, displayed(file.path.utf8), displayed((file.error ?? "").utf8)]
                 })
         }
+        try checkProcessing(found["user.fxmount.processing"], session.path, found["user.fxmount.error"])
+    }
+
+    /// A complete session whose files the service still looks at, or withholds, is not all right.
+    private func checkProcessing(
+        _ processing: String?, _ path: String, _ error: String?
+    ) throws(CommandFailure) {
+        let words = (processing ?? "").split(separator: " ", maxSplits: 1)
+        guard words.count == 2 else { return }
+        switch words[0] {
+        case "pending":
+            throw CommandFailure(
+                .workLeft,
+                "\(displayed(path.utf8)): the service is not through with its files: \(displayed(words[1].utf8))",
+                hint: "it goes on without anybody; ask again later", path: path)
+        case "withheld", "failed", "gone":
+            throw CommandFailure(
+                .refused, "\(displayed(path.utf8)): \(displayed((error ?? String(words[1])).utf8))",
+                hint: "user.fxmount.error of each file has the reason", path: path)
+        default: return
+        }
     }
 
     /// Reads `committed=3 failed=1`.
@@ -175,12 +199,21 @@ struct SessionCompleteCommand: RunnableCommand {
         commandName: "complete", abstract: "Waits for every file, then closes a session for good.",
         discussion: "Fails and lists them when files failed or are still being written; the session stays open then.")
     @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @Option(help: ArgumentHelp("How long the service keeps the files: 30d, or DD:HH:MM[:SS].", valueName: "time"))
+    var expiresAfter: String?
     @Option(help: ArgumentHelp("Give up after this time; default never.", valueName: "time")) var timeout: String?
     @OptionGroup var progress: ProgressOption
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
-        try SessionChange(to: "complete", path: path, timeout: timeout).perform(context, progress)
+        if let expiresAfter, Lifetime(expiresAfter) == nil {
+            throw CommandFailure(
+                .usage, "--expires-after: \"\(displayed(expiresAfter.utf8))\" is no span of time",
+                hint: "write 30d or 12h, or days, hours and minutes as 30:00:00")
+        }
+        var change = SessionChange(to: "complete", path: path, timeout: timeout)
+        change.details = expiresAfter.map { " expires-after=\($0)" } ?? ""
+        try change.perform(context, progress)
     }
 }
 
@@ -200,6 +233,8 @@ struct SessionAbortCommand: RunnableCommand {
 /// Setting `user.fxmount.state` of a session, which returns when it is done.
 private struct SessionChange {
     var state: String
+    /// What follows the state in the value that is set.
+    var details = ""
     var path: String
     var timeout: String?
 
@@ -218,7 +253,7 @@ private struct SessionChange {
             // Looked at by its own name first: a service may have to be asked for it.
             _ = try access.isDirectory(session.path)
             try access.setAttribute(
-                SessionCommand.stateAttribute, to: state, of: session.mount.waitingPlace(of: session.path))
+                SessionCommand.stateAttribute, to: state + details, of: session.mount.waitingPlace(of: session.path))
         } catch {
             throw explained(error, session)
         }

@@ -3,10 +3,10 @@ internal import FXSystem
 
 /// What a remote can be, and the keys each kind has.
 enum RemoteKind: String, Sendable, CaseIterable {
-    case local, opentera, s3, tus
+    case local, mft, opentera, s3, tus
 
     /// Kinds the design knows and this build does not carry.
-    static let later = ["mft", "itslearning"]
+    static let later = ["itslearning"]
 
     static var names: [String] { allCases.map(\.rawValue) }
 
@@ -27,6 +27,8 @@ enum RemoteKind: String, Sendable, CaseIterable {
     private var own: [SettingKey] {
         switch self {
         case .local: [SettingKey(path: "path", kind: .absolutePath)]
+        case .mft:
+            [SettingKey(path: "url", kind: .url), SettingKey(path: "username", kind: .text)]
         case .opentera:
             [
                 SettingKey(path: "url", kind: .url), SettingKey(path: "username", kind: .text),
@@ -52,6 +54,8 @@ enum RemoteKind: String, Sendable, CaseIterable {
     var required: [String] {
         switch self {
         case .local: []
+        // A user name belongs to a password; an API key needs none.
+        case .mft: ["url"]
         case .opentera: ["url", "username"]
         case .s3: ["endpoint", "bucket", "access_key_id"]
         case .tus: ["url"]
@@ -62,6 +66,7 @@ enum RemoteKind: String, Sendable, CaseIterable {
     var secret: SecretKey? {
         switch self {
         case .local: nil
+        case .mft: SecretKey(stem: "password", alternative: "token", isRequired: true)
         case .opentera: SecretKey(stem: "password", isRequired: true)
         case .s3: SecretKey(stem: "secret_access_key", isRequired: true)
         case .tus: SecretKey(stem: "token", isRequired: false)
@@ -73,7 +78,7 @@ enum RemoteKind: String, Sendable, CaseIterable {
         switch self {
         case .local: "path"
         case .s3: "endpoint"
-        case .opentera, .tus: "url"
+        case .mft, .opentera, .tus: "url"
         }
     }
 }
@@ -82,10 +87,16 @@ enum RemoteKind: String, Sendable, CaseIterable {
 /// `password_credential`.
 struct SecretKey: Sendable, Equatable {
     var stem: String
+    /// Another secret that does as well: an API key in the place of a password.
+    var alternative: String?
     var isRequired: Bool
 
+    private var stems: [String] { [stem] + [alternative].compactMap { $0 } }
+
     var keys: [SettingKey] {
-        SecretSource.Kind.allCases.map { SettingKey(path: "\(stem)_\($0.rawValue)", kind: .secret($0)) }
+        stems.flatMap { stem in
+            SecretSource.Kind.allCases.map { SettingKey(path: "\(stem)_\($0.rawValue)", kind: .secret($0)) }
+        }
     }
     var names: [String] { keys.map(\.name) }
 

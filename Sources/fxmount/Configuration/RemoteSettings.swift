@@ -42,6 +42,12 @@ struct RemoteSettings: Sendable, Equatable {
 }
 
 extension RemoteSettings {
+    /// True when the secret that is given is the second of the two that the kind knows: a token and not a password.
+    var hasAlternativeSecret: Bool {
+        guard let stem = kind.secret?.alternative else { return false }
+        return SecretKey(stem: stem, isRequired: true).names.contains { settings[$0] != nil }
+    }
+
     /// Reads what stands in `[remotes.NAME]`.
     /// - Throws: exit 10 with the line of what is wrong or missing.
     init(
@@ -135,6 +141,11 @@ extension RemoteSettings {
                     table, line, "the remote \"\(name)\" of kind \(kind.rawValue) needs \(secret.stem)_file",
                     hint: "or one of \(secret.names.dropFirst().joined(separator: ", "))")
             }
+        }
+        if kind == .mft, !hasAlternativeSecret, text("username") == nil {
+            throw file.wrong(
+                table, line, "the remote \"\(name)\" of kind \(kind.rawValue) needs username beside its password",
+                hint: "or token_file with an API key in the place of both")
         }
         if kind == .local, bool("delete") {
             throw file.wrong(

@@ -23,6 +23,7 @@ struct RemoteAssembly: Sendable {
     func make(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
         switch settings.kind {
         case .local: return AssembledRemote(backend: try store(settings))
+        case .mft: return try mft(settings)
         case .opentera: return try openTera(settings)
         case .s3: return try s3(settings)
         case .tus:
@@ -64,6 +65,21 @@ struct RemoteAssembly: Sendable {
         return AssembledRemote(
             backend: OpenTeraService(
                 configuration, transport: transport, basePath: origin.basePath, clock: .system),
+            stop: { transport.stop() })
+    }
+
+    private func mft(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        let origin = try origin(of: settings)
+        let secret = try requiredSecret(of: settings)
+        var configuration = MFTConfiguration(
+            settings.hasAlternativeSecret
+                ? .key(secret) : .password(username: settings.text("username") ?? "", secret),
+            // Groups of two remotes are two, also when both are the same account at the same service.
+            writer: "\(writer)/\(settings.name)", stagingDirectory: stateDirectory)
+        configuration.operationTimeout = operationTimeout(settings)
+        let transport = try transport(to: origin, settings)
+        return AssembledRemote(
+            backend: MFTService(configuration, transport: transport, basePath: origin.basePath, clock: .system),
             stop: { transport.stop() })
     }
 

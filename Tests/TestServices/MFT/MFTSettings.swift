@@ -5,7 +5,9 @@ import FXSystem
 /// Where the documentation of the service is silent, a setting chooses; the defaults are the likelier answers.
 struct MFTSettings: Sendable {
     // Logging in.
-    /// `user:password` is understood as well as `user CR LF password`.
+    /// `user CR LF password` is understood, as the documentation shows it.
+    var acceptsLines = true
+    /// `user:password` is understood, as the generated reference says.
     var acceptsColon = true
     /// A PIN alone logs a guest in.
     var acceptsPIN = false
@@ -75,7 +77,8 @@ struct MFTSettings: Sendable {
         ("processing_milliseconds", \.processingMilliseconds), ("purge_milliseconds", \.purgeMilliseconds),
     ]
     private static let switches: [(String, any WritableKeyPath<MFTSettings, Bool> & Sendable)] = [
-        ("accepts_colon", \.acceptsColon), ("accepts_pin", \.acceptsPIN), ("directory_down", \.directoryDown),
+        ("accepts_lines", \.acceptsLines), ("accepts_colon", \.acceptsColon), ("accepts_pin", \.acceptsPIN),
+        ("directory_down", \.directoryDown),
         ("times_end_with_z", \.timesEndWithZ), ("strips_underscores", \.stripsUnderscores),
         ("ignores_client_ids", \.ignoresClientIDs), ("s3_temp", \.s3Temp), ("sanitizes", \.sanitizes),
         ("ranges", \.ranges),

@@ -146,9 +146,14 @@ struct MFTState: Sendable {
                 number: number, method: call.method, target: call.path, status: status, sent: call.body.count))
     }
 
-    /// The fault of this request, if there is one; it is used up.
+    /// The fault of this request, if there is one; it is used up. A path is the whole path or a beginning that ends
+    /// with `/`: `transfer` and `transfer_file` are two.
     mutating func takeFault(_ call: Call) -> Fault? {
-        for index in faults.indices where faults[index].fits(call) {
+        func fits(_ fault: Fault) -> Bool {
+            guard fault.fits(call), let path = fault.path else { return fault.fits(call) }
+            return path.hasSuffix("/") || call.path == path || call.path.hasPrefix(path + "/")
+        }
+        for index in faults.indices where fits(faults[index]) {
             if faults[index].skip > 0 {
                 faults[index].skip -= 1
                 continue

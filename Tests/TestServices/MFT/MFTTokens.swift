@@ -41,7 +41,7 @@ extension MFTState {
     }
 
     private func user(with pair: String) -> MFTUser? {
-        for separator in ["\r\n"] + (settings.acceptsColon ? [":"] : []) {
+        for separator in (settings.acceptsLines ? ["\r\n"] : []) + (settings.acceptsColon ? [":"] : []) {
             if let user = users.first(where: { pair.utf8.elementsEqual(($0.username + separator + $0.password).utf8) })
             {
                 return user
