@@ -223,16 +223,16 @@ import Testing
     }
 
     @Test func `content ranges`() {
-        #expect(OpenTeraRange("bytes 0-9/100")?.range == 0..<10)
-        #expect(OpenTeraRange("bytes 0-9/100")?.total == 100)
-        #expect(OpenTeraRange("bytes */3")?.total == 3)
-        #expect(OpenTeraRange("bytes 5-5/*")?.range == 5..<6)
+        #expect(ContentRange("bytes 0-9/100")?.range == 0..<10)
+        #expect(ContentRange("bytes 0-9/100")?.total == 100)
+        #expect(ContentRange("bytes */3")?.total == 3)
+        #expect(ContentRange("bytes 5-5/*")?.range == 5..<6)
         for text in [
             "", "bytes", "bytes 9-0/10", "items 0-9/10", "bytes 0-9", "bytes 0-18446744073709551615/1", "bytes a-b/c",
         ] {
-            #expect(OpenTeraRange(text) == nil)
+            #expect(ContentRange(text) == nil)
         }
-        #expect(OpenTeraRange(nil) == nil)
+        #expect(ContentRange(nil) == nil)
     }
 
     // MARK: - Access

@@ -111,6 +111,34 @@ public final class SeaweedFS: Sendable {
         return hex(Array(hasher.finalize()))
     }
 
+    /// The digests of the files directly in a directory of the filer, by name.
+    public func files(below directory: String) throws -> [String: String] {
+        let place = "/" + percentEncoded(directory, keeping: "/")
+        let answer = try filer.get(place + "/?limit=1000", fields: [("Accept", "application/json")])
+        if answer.status == 404 { return [:] }
+        guard answer.status == 200, let listing = answer.json else { throw NoAnswer("\(place): \(answer.status)") }
+        var found: [String: String] = [:]
+        for entry in listing["Entries"]?.elements ?? [] {
+            let path = entry["FullPath"]?.string ?? ""
+            let content = try filer.get(percentEncoded(path, keeping: "/"))
+            if content.status != 200 { throw NoAnswer("\(path): \(content.status)") }
+            found[String(path.split(separator: "/").last ?? "")] = sha256Text(content.body)
+        }
+        return found
+    }
+
+    /// Where the unfinished tus uploads below a path would go.
+    public func unfinishedTus(below path: String) throws -> [String] {
+        let answer = try filer.get("/.uploads.tus/?limit=10000", fields: [("Accept", "application/json")])
+        if answer.status == 404 { return [] }
+        var targets: [String] = []
+        for entry in answer.json?["Entries"]?.elements ?? [] {
+            let upload = try filer.get((entry["FullPath"]?.string ?? "") + "/.info")
+            if let target = upload.json?["target_path"]?.string, target.hasPrefix(path) { targets.append(target) }
+        }
+        return targets
+    }
+
     /// One request signed with AWS Signature Version 4, independent of the code under test. `path` is not encoded yet.
     public func signed(
         _ method: String, _ path: String, query: [(String, String)] = [],

@@ -9,7 +9,7 @@ import TestServices
 struct ServiceRunner: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test-services", abstract: "Services for the tests of fxmount.",
-        subcommands: [MFTCommand.self, OpenTeraCommand.self, ProxyCommand.self])
+        subcommands: [MFTCommand.self, OpenTeraCommand.self, ProxyCommand.self, TusCommand.self])
 }
 
 struct OpenTeraCommand: AsyncParsableCommand {
@@ -49,6 +49,19 @@ struct MFTCommand: AsyncParsableCommand {
             if let path = server.certificatePath { members.append(.init("ca_file", .string(path))) }
             announce(.object(members))
         }
+    }
+}
+
+struct TusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tus", abstract: "A tus service at /files/ with a control plane under /_control/.")
+
+    @Option(help: "0 takes a free port.")
+    var port = 0
+
+    func run() async throws {
+        endWithStandardInput()
+        try await TusServer().run(port: port) { announce(["port": .integer(Int64($0))]) }
     }
 }
 

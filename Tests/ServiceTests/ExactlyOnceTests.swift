@@ -8,12 +8,13 @@ import Testing
 /// Exactly once, over the network: whatever happens to one request, at the end every sealed file is at the service once,
 /// equal by SHA-256, and nothing else is.
 @Suite(.serialized) struct ExactlyOnceTests {
-    /// One empty, one of one request, and at S3 one of two parts.
+    /// One empty, one of one request, and one of several where files are sent in chunks.
     private static func files(_ kind: NetworkKind) -> [(name: String, bytes: [UInt8])] {
         var files: [(name: String, bytes: [UInt8])] = [
             ("empty", []), ("small.bin", patterned(1000, seed: 1)), ("é x.txt", patterned(70_000, seed: 2)),
         ]
-        if kind.takesChunks { files.append(("parts.bin", patterned((5 << 20) + 4097, seed: 3))) }
+        let chunk = kind == .tus || kind == .weedtus ? 1 << 20 : 5 << 20
+        if kind.takesChunks { files.append(("parts.bin", patterned(chunk + 4097, seed: 3))) }
         return files
     }
 
@@ -71,7 +72,9 @@ import Testing
         // Heads have some 450 bytes there; elsewhere more, or forms before the bytes. An empty file has no chunk.
         let small = kind == .mft ? [500, 1_000, 1_300] : [500, 1_000, 1_700]
         for offset in small + [20_000, 70_000] {
-            let skip = offset < 2000 ? 0 : kind == .mft ? 1 : 2
+            // SeaweedFS is asked once more what it is, and an empty file takes a request without a body.
+            let before = kind == .weedtus ? 2 : kind == .tus ? 1 : 0
+            let skip = offset < 2000 ? before : kind == .s3 || kind == .opentera ? 2 : before + 1
             try survive(
                 bench,
                 [
@@ -153,12 +156,15 @@ import Testing
             #expect(try bench.held(run) == ["again.bin": [sha256Text(bytes)]])
             return
         }
-        known.note = try later.backend.begin(upload)
-        guard case .committed(let second) = try later.backend.standing(of: upload) else {
-            Issue.record("\(kind): not found again")
-            return
+        known.note = driver.note
+        if case .committed(let second) = try later.backend.standing(of: known) {
+            #expect(second == first)
+        } else {
+            // SeaweedFS forgets an upload that is whole: sending it again ends in the same file.
+            #expect(kind == .weedtus, "\(kind): not found again")
+            var again = UploadDriver(later.backend)
+            _ = try again.send(bytes, as: upload)
         }
-        #expect(second == first)
         #expect(try bench.held(run) == ["again.bin": [sha256Text(bytes)]])
     }
 }

@@ -7,6 +7,8 @@ import Testing
 /// The network services the shared suites run over.
 enum NetworkKind: String, CaseIterable, Sendable {
     case s3, opentera, mft
+    /// A service of ours with every extension, and SeaweedFS, which forgets an upload when it is whole.
+    case tus, weedtus
 }
 
 extension NetworkKind {
@@ -14,19 +16,22 @@ extension NetworkKind {
     var uploadMethod: String {
         switch self {
         case .s3: "PUT"
-        case .opentera: "POST"
-        case .mft: "PATCH"
+        // The small ones, at SeaweedFS.
+        case .opentera, .weedtus: "POST"
+        case .mft, .tus: "PATCH"
         }
     }
     var uploadPath: String {
         switch self {
-        case .s3: "/"
+        case .s3, .tus, .weedtus: "/"
         case .opentera: "/file/api/assets"
         case .mft: "/vault_rest/transfer_file"
         }
     }
     /// Its chunks are smaller than some of the tests' files.
     var takesChunks: Bool { self != .opentera }
+    /// The service tells what is in a session.
+    var lists: Bool { self != .tus && self != .weedtus }
 }
 
 /// One service of a kind with the fault proxy in front of it, and a look behind both.
@@ -39,13 +44,16 @@ final class NetworkBench: Sendable {
     private let pair: OpenTeraControl?
     private let weed: SeaweedFS?
     private let vault: MFTControl?
+    private let tus: TusControl?
 
     init(_ kind: NetworkKind) throws {
         self.kind = kind
         pair = kind == .opentera ? try OpenTeraControl() : nil
-        weed = kind == .s3 ? try SeaweedFS.shared : nil
+        weed = kind == .s3 || kind == .weedtus ? try SeaweedFS.shared : nil
         vault = kind == .mft ? try MFTControl() : nil
-        proxy = try ProxyControl(before: try #require(pair?.port ?? weed?.s3.port ?? vault?.port))
+        tus = kind == .tus ? try TusControl() : nil
+        let port = pair?.port ?? vault?.port ?? tus?.port ?? (kind == .s3 ? weed?.s3.port : weed?.filer.port)
+        proxy = try ProxyControl(before: try #require(port))
     }
 
     /// One session-to-be at the service and a backend that reaches it through the proxy.
@@ -76,6 +84,7 @@ final class NetworkBench: Sendable {
     func run(allowsDelete: Bool = false, maximumBody: ByteCount? = nil) throws -> Run {
         try pair?.reset()
         try vault?.reset()
+        try tus?.reset()
         try proxy.reset()
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         let prefix = "net-\(UInt64.random(in: 0...(.max)))/"
@@ -93,6 +102,7 @@ final class NetworkBench: Sendable {
             let participant = StoredDirectory(
                 path: try RelativePath("Default Project #1/Participant #1"), remoteID: "participant/1")
             return Run(self, backend, transport, prefix: "", parent: participant)
+        case .tus, .weedtus: return try tusRun(prefix, allowsDelete: allowsDelete, transport)
         case .s3:
             let weed = try #require(self.weed)
             let secret = Secret(weed.secretAccessKey)
@@ -121,6 +131,9 @@ final class NetworkBench: Sendable {
     func again(_ run: Run) throws -> Run {
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         if kind == .mft { return Run(self, mftService(transport), transport, prefix: run.prefix, parent: run.parent) }
+        if kind == .tus || kind == .weedtus {
+            return try tusRun(run.prefix, allowsDelete: run.backend.facts.deletesCommitted, transport)
+        }
         guard let weed else {
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -139,6 +152,24 @@ final class NetworkBench: Sendable {
         return Run(self, backend, transport, prefix: run.prefix, parent: run.parent)
     }
 
+    /// Small chunks, so that a file of some MiB takes several requests.
+    static let tusChunk = ByteCount.mebibytes(1)
+
+    private func tusRun(_ prefix: String, allowsDelete: Bool, _ transport: CurlTransport) throws -> Run {
+        let place = prefix.dropLast()
+        var configuration = TusConfiguration(creationPath: kind == .tus ? "/files/" : "/.tus/\(place)")
+        if kind == .weedtus { configuration.filesPath = "/\(place)" }
+        configuration.allowsDelete = allowsDelete
+        configuration.chunkSize = NetworkBench.tusChunk
+        let backend = TusService(
+            configuration, transport: transport, origin: try HTTPOrigin("http://127.0.0.1:\(proxy.port)"),
+            clock: .system)
+        return Run(self, backend, transport, prefix: prefix, parent: .root)
+    }
+
+    /// The tus service, for what only it can do.
+    var tusControl: TusControl { get throws { try #require(tus) } }
+
     /// The pair, for what only it can do.
     var openTera: OpenTeraControl { get throws { try #require(pair) } }
 
@@ -155,7 +186,12 @@ final class NetworkBench: Sendable {
             let files = try vault.groups().flatMap(\.files).filter(\.isComplete)
             return Dictionary(grouping: files, by: \.name).mapValues { $0.map { $0.sha256 ?? "bytes are missing" } }
         }
+        if let tus {
+            return Dictionary(grouping: try tus.uploads().filter { $0.isWhole && $0.isOpen }, by: \.filename)
+                .mapValues { $0.map(\.sha256) }
+        }
         let weed = try #require(self.weed)
+        if kind == .weedtus { return try weed.files(below: run.prefix + run.sessionName).mapValues { [$0] } }
         var found: [String: [String]] = [:]
         for object in try weed.objects(below: run.prefix) {
             let key = String(object.key.dropFirst(run.prefix.count))
@@ -178,8 +214,22 @@ final class NetworkBench: Sendable {
             return (groups.count <= 1 ? [] : groups.map { "group \($0.id)" })
                 + groups.flatMap(\.files).filter { !$0.isComplete }.map { "unfinished \($0.name)" }
         }
+        if let tus {
+            let unfinished = try tus.uploads().filter { !$0.isWhole && $0.isOpen }
+            return try beyondLost(unfinished.map { "\($0.target) of \($0.filename) at \($0.offset)" })
+        }
         let weed = try #require(self.weed)
+        if kind == .weedtus { return try beyondLost(try weed.unfinishedTus(below: "/" + run.prefix.dropLast())) }
         return try weed.unfinishedUploads(below: run.prefix)
+    }
+
+    /// Uploads nobody knows the url of, because the answer to their creation, or the end of one that was not needed, never
+    /// came. The protocol has no way to find them again; there must not be more than answers that were lost.
+    private func beyondLost(_ unfinished: [String]) throws -> [String] {
+        let lost = try proxy.log().filter {
+            ["POST", "DELETE"].contains($0.method) && !(200..<300).contains($0.status)
+        }
+        return unfinished.count <= lost.count ? [] : unfinished
     }
 
     /// Claims on names at S3 that nobody needs any more.

@@ -9,6 +9,8 @@ struct UploadDriver {
     var limit = Duration.seconds(30)
     /// Attempts that met a temporary error, of the last call.
     private(set) var failures = 0
+    /// What the journal would have kept of the last upload.
+    private(set) var note: String?
 
     init(_ backend: any Backend) { self.backend = backend }
 
@@ -24,7 +26,9 @@ struct UploadDriver {
             if deadline.hasPassed || actions.isEmpty { throw .timedOut }
             let action = actions.removeFirst()
             switch action {
-            case .finish(let file): return file
+            case .finish(let file):
+                note = machine.note
+                return file
             case .fail(let error): throw error
             case .abandon: throw .interrupted
             case .retry(let wait):

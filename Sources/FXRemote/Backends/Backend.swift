@@ -64,6 +64,8 @@ public protocol Backend: Sendable {
     func unfinishedUploads() throws(RemoteError) -> [UploadID]
     /// Forgets an unfinished upload of our own that will never be finished. Succeeds when there is none.
     func discard(_ upload: Upload) throws(RemoteError)
+    /// When the service gives an unfinished upload up, as it said last; from memory.
+    func expiry(of upload: UploadID) -> Timestamp?
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
     func delete(_ file: StoredFile) throws(RemoteError)
     /// What the service makes of a file of a complete session (`facts.processesFiles`).
@@ -86,6 +88,7 @@ extension Backend {
     public func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError) { throw .notSupported }
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { [] }
     public func discard(_ upload: Upload) throws(RemoteError) {}
+    public func expiry(of upload: UploadID) -> Timestamp? { nil }
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing { throw .notSupported }
     public func reconsider() {}

@@ -24,6 +24,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case protected
     /// A change the entry's kind does not allow, such as renaming a session.
     case notSupported
+    /// The service takes files and does not give them back.
+    case notServed
     case sessionClosed(SessionState)
     case draining
     /// The service needs this name for itself.

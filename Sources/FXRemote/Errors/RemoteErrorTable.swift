@@ -42,6 +42,11 @@ extension RemoteError {
         case .protected:
             Row(errno: .notPermitted, message: "nothing that was sealed can be removed; only a draft of your own can")
         case .notSupported: Row(errno: .notPermitted, message: "the remote cannot do this")
+        // EOPNOTSUPP and not EPERM: no right would help.
+        case .notServed:
+            Row(
+                errno: .notSupportedOnSocket,
+                message: "the service does not serve what was uploaded; read it where it keeps it")
         case .sessionClosed(let state):
             Row(errno: .readOnlyFileSystem, message: "the session is \(state.rawValue); write into a new one")
         case .draining:

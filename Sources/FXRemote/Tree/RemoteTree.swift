@@ -21,7 +21,7 @@ public final class RemoteTree: Sendable {
     /// A remote that does not answer holds up its own threads only.
     let engine: TransferEngine
     let state: Monitor<TreeState>
-    let terms: UploadTerms
+    private let currentTerms: Mutex<UploadTerms>
     let waits = Waits()
     let verifications = Verifications()
     /// Where calls that wait for the service are carried out, so that nobody else waits with them; nil when the service
@@ -38,8 +38,10 @@ public final class RemoteTree: Sendable {
         kind = configuration.kind
         self.configuration = configuration
         backend = configuration.backend
-        terms = UploadTerms(
-            facts: configuration.backend.facts, retry: configuration.retry, connections: configuration.connections)
+        currentTerms = Mutex(
+            UploadTerms(
+                facts: configuration.backend.facts, retry: configuration.retry, connections: configuration.connections)
+        )
         self.services = services
         let facts = configuration.backend.facts
         listsEntries = facts.listsEntries
@@ -53,6 +55,18 @@ public final class RemoteTree: Sendable {
     }
 
     public var facts: BackendFacts { backend.facts }
+
+    /// What uploads that begin now have in common: a service may tell what it can do only when it is asked.
+    var terms: UploadTerms {
+        let facts = backend.facts
+        return currentTerms.withLock { terms in
+            if terms.facts != facts {
+                terms = UploadTerms(
+                    facts: facts, retry: configuration.retry, connections: configuration.connections)
+            }
+            return terms
+        }
+    }
 
     // MARK: - Looking
 

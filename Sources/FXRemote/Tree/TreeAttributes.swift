@@ -64,7 +64,7 @@ extension RemoteTree {
         case "sha256": newest == nil ? node.committed?.sha256?.text : newest?.sha256?.text
         case "remote_id": node.committed?.remoteID
         case "committed_at": node.committed?.time.rfc3339
-        case "expires": node.committed?.expires?.rfc3339
+        case "expires": expiry(of: node)?.rfc3339
         default: nil
         }
     }
@@ -76,6 +76,12 @@ extension RemoteTree {
     /// Why the service does not give a file out, when that is decided.
     private func errorText(_ processing: FileProcessing) -> String? {
         processing.isOver ? processing.readError?.message : nil
+    }
+
+    /// When the service gives up what it has of a content on its way, or drops what is committed.
+    private func expiry(of node: Node) -> Timestamp? {
+        if let newest = node.revisions.last, newest.phase != .committed { return backend.expiry(of: newest.upload) }
+        return node.committed?.expires
     }
 
     /// Acknowledged bytes, a slash, all bytes.

@@ -19,8 +19,7 @@ struct RemoteAddCommand: RunnableCommand {
                   --password-file ~/.config/fxmount/vault.password
             """)
     @Argument(help: "What it is called below sessions/.") var name: String
-    @Option(help: ArgumentHelp("local, mft, opentera or s3 (tus is not mounted yet).", valueName: "kind")) var kind:
-        String
+    @Option(help: ArgumentHelp("local, mft, opentera, s3 or tus.", valueName: "kind")) var kind: String
     @OptionGroup var options: RemoteOptions
     @OptionGroup var common: CommonOptions
 

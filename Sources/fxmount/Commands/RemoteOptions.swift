@@ -16,6 +16,10 @@ struct RemoteOptions: ParsableArguments {
     var sessionType: String?
     @Option(help: ArgumentHelp("opentera: the largest request the service takes.", valueName: "size"))
     var maxBody: String?
+    @Option(help: ArgumentHelp("tus: auto, flat or path: how the service knows files.", valueName: "how"))
+    var layout: String?
+    @Option(help: ArgumentHelp("tus: where the service serves the files, if it does.", valueName: "url"))
+    var filesUrl: String?
     @Option(help: ArgumentHelp("local: where files are kept.", valueName: "dir")) var path: String?
 
     @OptionGroup(title: "Secrets (their place, never themselves)") var secrets: SecretOptions
@@ -49,6 +53,8 @@ struct RemoteOptions: ParsableArguments {
         add("session_type", sessionType)
         add("path_style", pathStyle.map(String.init))
         add("max_body", maxBody)
+        add("layout", layout)
+        add("files_url", filesUrl)
         add("path", path.map(context.absolute))
         add("commit", commit)
         add("op_timeout", opTimeout)

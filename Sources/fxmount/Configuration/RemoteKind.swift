@@ -46,7 +46,14 @@ enum RemoteKind: String, Sendable, CaseIterable {
                 // Works with every service; a name for each bucket needs certificates and DNS to match.
                 SettingKey(path: "path_style", kind: .bool, standard: .bool(true)),
             ]
-        case .tus: [SettingKey(path: "url", kind: .url)]
+        case .tus:
+            [
+                SettingKey(path: "url", kind: .url),
+                SettingKey(
+                    path: "layout", kind: .choice(TusConfiguration.Layout.allCases.map(\.rawValue)),
+                    standard: .text(TusConfiguration.Layout.auto.rawValue)),
+                SettingKey(path: "files_url", kind: .url),
+            ]
         }
     }
 

@@ -26,10 +26,7 @@ struct RemoteAssembly: Sendable {
         case .mft: return try mft(settings)
         case .opentera: return try openTera(settings)
         case .s3: return try s3(settings)
-        case .tus:
-            _ = try secret(of: settings)
-            throw CommandFailure(
-                .configuration, "remotes of kind \"\(settings.kind.rawValue)\" are not in this build")
+        case .tus: return try tus(settings)
         }
     }
 
@@ -96,6 +93,35 @@ struct RemoteAssembly: Sendable {
         return AssembledRemote(
             backend: S3Service(configuration, transport: transport, basePath: origin.basePath, clock: .system),
             stop: { transport.stop() })
+    }
+
+    private func tus(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        let origin = try origin(of: settings)
+        // An origin has no slash at its end, but for the service `files` and `files/` may be two things.
+        var configuration = TusConfiguration(
+            creationPath: origin.basePath + (settings.address?.hasSuffix("/") ?? false ? "/" : ""))
+        configuration.token = try secret(of: settings)
+        configuration.layout = settings.text("layout").flatMap { .init(rawValue: $0) } ?? .auto
+        configuration.filesPath = try filesPath(settings, origin)
+        configuration.allowsDelete = settings.bool("delete")
+        configuration.operationTimeout = operationTimeout(settings)
+        let transport = try transport(to: origin, settings)
+        return AssembledRemote(
+            backend: TusService(configuration, transport: transport, origin: origin, clock: .system),
+            stop: { transport.stop() })
+    }
+
+    /// The token goes to the configured service only, so the files have to be there too.
+    private func filesPath(_ settings: RemoteSettings, _ origin: HTTPOrigin) throws(CommandFailure) -> String? {
+        guard let text = settings.text("files_url") else { return nil }
+        let key = "remotes.\(settings.name).files_url"
+        do throws(HTTPOriginError) {
+            let files = try HTTPOrigin(text)
+            if files.root == origin.root { return files.basePath }
+        } catch { throw CommandFailure(.configuration, "\(key): \(error.description)") }
+        throw CommandFailure(
+            .configuration, "\(key): it has to be on the same host and port as url",
+            hint: "the service gets the token of the remote with each request")
     }
 
     private func operationTimeout(_ settings: RemoteSettings) -> Duration {

@@ -119,7 +119,7 @@ struct ServiceFailure: Error, CustomStringConvertible {
 }
 
 /// A file that goes with its descriptor.
-private func namelessFile() throws -> Int32 {
+func namelessFile() throws -> Int32 {
     let directory = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(directory)/fxmount-service.XXXXXX".utf8CString)
     let descriptor = mkstemp(&template)

@@ -97,7 +97,7 @@ final class OpenTeraContent: FetchedContent {
     /// Why a successful answer is not the range that was asked for; nil when it is.
     func refusal(_ status: Int, _ fields: HTTPFields, _ range: Range<UInt64>) -> RemoteError? {
         // The whole file in the place of a range would be right for an empty one only, which is never asked for.
-        guard status == 206, let told = OpenTeraRange(fields["Content-Range"]) else { return .protocolViolation }
+        guard status == 206, let told = ContentRange(fields["Content-Range"]) else { return .protocolViolation }
         if let total = told.total, total != size {
             // The size in the listing is what an uploader said, when that said any; this one is counted.
             let now = service.client.clock.now()
@@ -111,24 +111,5 @@ final class OpenTeraContent: FetchedContent {
             return known == tag
         }
         return isSame ? nil : .changed
-    }
-}
-
-/// `Content-Range` (RFC 9110 section 14.4): `bytes 0-9/100`, `bytes */100`.
-struct OpenTeraRange: Sendable, Equatable {
-    /// nil when nothing of it was sent.
-    var range: Range<UInt64>?
-    var total: UInt64?
-
-    init?(_ value: String?) {
-        guard let words = value?.split(separator: " "), words.count == 2, words[0] == "bytes" else { return nil }
-        let parts = words[1].split(separator: "/")
-        guard parts.count == 2 else { return nil }
-        total = UInt64(parts[1])
-        if total == nil, parts[1] != "*" { return nil }
-        if parts[0] == "*" { return }
-        let ends = parts[0].split(separator: "-").map { UInt64($0) }
-        guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last, last < .max else { return nil }
-        range = first..<last + 1
     }
 }
