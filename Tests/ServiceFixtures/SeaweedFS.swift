@@ -120,6 +120,8 @@ public final class SeaweedFS: Sendable {
         var found: [String: String] = [:]
         for entry in listing["Entries"]?.elements ?? [] {
             let path = entry["FullPath"]?.string ?? ""
+            // Go's os.ModeDir.
+            if entry["Mode"]?.integer ?? 0 >= 1 << 31 { continue }
             let content = try filer.get(percentEncoded(path, keeping: "/"))
             if content.status != 200 { throw NoAnswer("\(path): \(content.status)") }
             found[String(path.split(separator: "/").last ?? "")] = sha256Text(content.body)

@@ -64,6 +64,8 @@ public protocol Backend: Sendable {
     func unfinishedUploads() throws(RemoteError) -> [UploadID]
     /// Forgets an unfinished upload of our own that will never be finished. Succeeds when there is none.
     func discard(_ upload: Upload) throws(RemoteError)
+    /// Uploads the service may have without anybody here knowing where, since their answer was lost; each is told once.
+    func takeLostUploads() -> [LostUpload]
     /// When the service gives an unfinished upload up, as it said last; from memory.
     func expiry(of upload: UploadID) -> Timestamp?
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
@@ -88,6 +90,7 @@ extension Backend {
     public func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError) { throw .notSupported }
     public func unfinishedUploads() throws(RemoteError) -> [UploadID] { [] }
     public func discard(_ upload: Upload) throws(RemoteError) {}
+    public func takeLostUploads() -> [LostUpload] { [] }
     public func expiry(of upload: UploadID) -> Timestamp? { nil }
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing { throw .notSupported }

@@ -137,6 +137,20 @@ public enum UploadStanding: Sendable, Equatable {
     case committed(CommittedFile)
 }
 
+/// An upload whose place at the service nobody knows.
+public struct LostUpload: Sendable, Equatable {
+    public var upload: UploadID
+    public var path: RelativePath
+    /// What the service may have, and until when.
+    public var sentence: String
+
+    public init(upload: UploadID, path: RelativePath, sentence: String) {
+        self.upload = upload
+        self.path = path
+        self.sentence = sentence
+    }
+}
+
 /// A file the service has whole and verified.
 public struct CommittedFile: Sendable, Equatable {
     /// The service's own id.

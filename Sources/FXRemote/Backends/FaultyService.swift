@@ -149,6 +149,7 @@ public final class FaultyService: Backend {
     public func list(_ directory: StoredDirectory) throws(RemoteError) -> [ListedEntry] {
         try run(.list) { () throws(RemoteError) in try wrapped.list(directory) }
     }
+    public func takeLostUploads() -> [LostUpload] { wrapped.takeLostUploads() }
     public func expiry(of upload: UploadID) -> Timestamp? { wrapped.expiry(of: upload) }
     public func discard(_ upload: Upload) throws(RemoteError) {
         try run(.discard) { () throws(RemoteError) in try wrapped.discard(upload) }

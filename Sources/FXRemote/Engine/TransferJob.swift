@@ -6,7 +6,7 @@ enum TransferJob: Sendable {
     case upload(RemoteTree, EntryID)
     /// One action of an upload under way.
     case step(UploadRun, UploadMachine.Action)
-    case complete(RemoteTree, EntryID)
+    case complete(RemoteTree, EntryID, failures: Int)
     /// Look at what the service makes of a complete session.
     case follow(RemoteTree, EntryID, RemoteTree.Following)
     /// Let the service forget an unfinished upload.
@@ -33,9 +33,8 @@ enum TransferJob: Sendable {
             guard let run = tree.beginSending(entry) else { return Outcome(finding: .nothing) }
             return run.begin(random)
         case .step(let run, let action): return run.perform(action, random)
-        case .complete(let tree, let session):
-            tree.performCompletion(of: session)
-            return Outcome()
+        case .complete(let tree, let session, let failures):
+            return tree.performCompletion(of: session, failures, random)
         case .follow(let tree, let session, let following): return tree.performFollow(session, following, random)
         case .discard(let tree, let row, let failures): return tree.performDiscard(row, failures, random)
         }
@@ -46,7 +45,8 @@ enum TransferJob: Sendable {
         switch self {
         case .upload(let tree, let entry): tree.refuseSending(entry, error)
         case .discard, .follow: return Outcome(again: (self, ServiceGate.refusalPause))
-        case .step, .complete: break
+        case .complete(let tree, let session, _): tree.refuseCompletion(of: session, error)
+        case .step: break
         }
         return Outcome()
     }

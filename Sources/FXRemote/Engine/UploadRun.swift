@@ -91,6 +91,7 @@ final class UploadRun: Sendable {
     private func event(
         of action: UploadMachine.Action, _ random: () -> Double, _ outcome: inout TransferJob.Outcome
     ) -> UploadMachine.Event {
+        defer { tree.noteLostUploads() }
         do throws(RemoteError) {
             let event = try perform(action)
             if asksService(action) { outcome.finding = .works }

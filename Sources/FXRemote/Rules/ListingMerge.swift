@@ -33,6 +33,8 @@ struct ListingMerge {
     private(set) var changes: [Change] = []
     /// Known entries that are listed no more.
     private(set) var vanished: [EntryID] = []
+    /// Those that stay although the service had them once and has them no more: there is local work in them.
+    private(set) var absent: [EntryID] = []
 
     /// - Parameters:
     ///   - departed: ids that were moved or removed here after the listing began.
@@ -49,7 +51,12 @@ struct ListingMerge {
 
         var taken = reserved
         for (index, known) in known.enumerated() where !matching.isListed[index] {
-            if known.isPinned || known.isRecent { taken.insert(known.name) } else { vanished.append(known.id) }
+            if !known.isPinned, !known.isRecent {
+                vanished.append(known.id)
+                continue
+            }
+            taken.insert(known.name)
+            if known.isPinned, !known.isRecent, known.remoteID != nil { absent.append(known.id) }
         }
         let names = ServerNames.names(
             of: entries.map { entry in

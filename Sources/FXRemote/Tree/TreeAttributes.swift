@@ -24,7 +24,10 @@ extension RemoteTree {
         case "error":
             let ofSession = node.session == nil ? nil : obstacleText(of: node) ?? withheldText(of: node)
             return ofSession ?? directoryError(of: node.id)
-        case "expires": return node.life?.end?.rfc3339
+        case "expires":
+            // What the service was told for the whole, else the end of the first file.
+            let first = node.session == nil ? nil : state.withLock { $0.totals(below: node.id) }.expires
+            return (node.life?.end ?? first)?.rfc3339
         case "processing": return processingText(of: node)
         case "progress":
             let totals = state.withLock { $0.totals(below: node.id) }

@@ -165,6 +165,7 @@ extension RemoteTree {
         let merge = ListingMerge(known: known, listed: listed, departed: departed, reserved: reserved)
         state.withLock { state in
             services.journal.enqueue(state.drop(merge.vanished, from: id, since: began))
+            state.orphans.absent[id] = backend.facts.listsSessions ? Set(merge.absent) : []
         }
         let now = services.clock.now()
         var rest = merge.changes[...]

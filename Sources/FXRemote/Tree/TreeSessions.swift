@@ -3,7 +3,7 @@ internal import FXSystem
 /// Completing and aborting sessions.
 extension RemoteTree {
     /// Answers `setfattr -n user.fxmount.state`: `complete`, `complete expires-after=30d`, `aborted`, `verify` or `verify-content` on a
-    /// session, `retry` on any entry.
+    /// session, `orphans` on a remote, `retry` on any entry.
     public func setAttribute(
         _ attribute: String, to value: String, of id: EntryID,
         completion: @escaping @Sendable (Result<Void, RemoteError>) -> Void
@@ -20,6 +20,7 @@ extension RemoteTree {
                 if !backend.facts.limitsSessionLife { throw .notSupported }
                 try complete(id, lasting: life, token)
             case "aborted": try abort(id, token)
+            case "orphans": lookForOrphans(id, token)
             case "verify": try verify(id, reading: false, token)
             case "verify-content": try verify(id, reading: true, token)
             case "retry":
@@ -77,20 +78,25 @@ extension RemoteTree {
 
     /// Waits for what is sealed, then lets the engine finish; also after a restart.
     func continueCompletion(of id: EntryID) {
-        _ = waitUntilCommitted(below: id) { [self] _ in engine.submit(.complete(self, id)) }
+        _ = waitUntilCommitted(below: id) { [self] _ in engine.submit(.complete(self, id, failures: 0)) }
     }
 
-    /// Runs on an engine thread when nothing below the session is under way any more.
-    func performCompletion(of id: EntryID) {
+    /// Runs on an engine thread when nothing below the session is under way any more. Whatever the service says for now,
+    /// a completion that was begun goes on until it is over one way or the other, as an upload does.
+    func performCompletion(of id: EntryID, _ failures: Int, _ random: () -> Double) -> TransferJob.Outcome {
         let plan: Result<SessionManifest, RemoteError>? = state.withLock { state in
             guard let node = state.index[id], node.session == .completing else { return nil }
             let obstacles = state.obstacles(in: id)
             if !obstacles.isEmpty { return .failure(.incomplete(obstacles)) }
             return .success(state.manifest(of: node))
         }
-        guard let plan else { return }
+        guard let plan else { return TransferJob.Outcome() }
         do throws(RemoteError) {
             let manifest = try plan.get()
+            // Durable before the service hears of it: whatever happens next, the next run goes on with it.
+            if let begun = state.withLock({ $0.index[id]?.row(remote: name) }) {
+                try services.journal.commit([.put(begun)])
+            }
             try forgetDiscarded(below: manifest.directory.path)
             try backend.complete(manifest)
             let end = manifest.lifetime.map { Timestamp(seconds: services.clock.now().seconds + $0.seconds) }
@@ -98,6 +104,7 @@ extension RemoteTree {
                 state.index.update(id) { node in
                     node.session = .complete
                     node.life = end.map { .until($0) }
+                    node.refusal = nil
                 }
                 return state.index[id]?.row(remote: name)
             }
@@ -107,22 +114,56 @@ extension RemoteTree {
                 [.init("files", .integer(Int64(manifest.files.count)))])
             finishCompletion(of: id, .success(()))
             follow(id)
+            return TransferJob.Outcome(finding: .works)
         } catch {
-            let isComplete = state.withLock { state in
-                // The service has completed it; only the journal has not got that yet, and will hear it again.
-                if state.index[id]?.session == .complete { return true }
-                state.index.update(id) { node in
-                    node.session = .open
-                    node.refusal = error
-                }
-                journalEntry(id, &state)
-                return false
+            if let wait = postponeCompletion(of: id, error, failures + 1, random) {
+                return TransferJob.Outcome(
+                    finding: UploadRun.finding(error), again: (.complete(self, id, failures: failures + 1), wait))
             }
-            record(
-                isComplete ? "journal_failed" : "session_not_completed", path(of: id),
-                [.init("error", .string(error.message))])
-            finishCompletion(of: id, .failure(error))
+            endCompletion(of: id, failed: error)
+            return TransferJob.Outcome(finding: UploadRun.finding(error))
         }
+    }
+
+    /// The service refuses everything of ours now: nothing was asked.
+    func refuseCompletion(of id: EntryID, _ error: RemoteError) {
+        if state.withLock({ $0.index[id]?.session == .completing }) { endCompletion(of: id, failed: error) }
+    }
+
+    /// - Returns: when to try again; nil when that is pointless, or the service has done it.
+    private func postponeCompletion(
+        of id: EntryID, _ error: RemoteError, _ failures: Int, _ random: () -> Double
+    ) -> Duration? {
+        guard let wait = configuration.retry.wait(after: error, failures: failures, random: random()) else {
+            return nil
+        }
+        let isOpen = state.withLock { state in
+            if state.index[id]?.session != .completing { return false }
+            state.index.update(id) { $0.refusal = error }
+            return true
+        }
+        if !isOpen { return nil }
+        record(
+            "completion_retrying", path(of: id),
+            [.init("attempts", .integer(Int64(failures))), .init("error", .string(error.message))])
+        return wait
+    }
+
+    private func endCompletion(of id: EntryID, failed error: RemoteError) {
+        let isComplete = state.withLock { state in
+            // The service has completed it; only the journal has not got that yet, and will hear it again.
+            if state.index[id]?.session == .complete { return true }
+            state.index.update(id) { node in
+                node.session = .open
+                node.refusal = error
+            }
+            journalEntry(id, &state)
+            return false
+        }
+        record(
+            isComplete ? "journal_failed" : "session_not_completed", path(of: id),
+            [.init("error", .string(error.message))])
+        finishCompletion(of: id, .failure(error))
     }
 
     private func finishCompletion(of id: EntryID, _ result: Result<Void, RemoteError>) {

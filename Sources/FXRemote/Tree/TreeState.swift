@@ -28,6 +28,8 @@ struct TreeState: Sendable {
 
     /// Unfinished uploads the service has not forgotten yet.
     var discards: Set<DiscardRow> = []
+    /// What is known of things at the service that nobody goes on with.
+    var orphans = OrphanFindings()
 
     /// Names a rename is about to give.
     var promisedNames: [EntryID: Set<Name>] = [:]

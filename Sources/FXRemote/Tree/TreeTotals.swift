@@ -6,6 +6,8 @@ struct TreeTotals: Sendable, Equatable {
     /// What the remote has acknowledged.
     var done = ByteCount.zero
     var size = ByteCount.zero
+    /// When the service drops the first of what it holds.
+    var expires: Timestamp?
 
     /// `committed=3 failed=1`, in the order of a file's life, without those that are 0.
     var text: String {
@@ -15,6 +17,7 @@ struct TreeTotals: Sendable, Equatable {
     mutating func add(_ file: Node) {
         files[file.fileState, default: 0] += 1
         size = size + file.size
+        if let end = file.committed?.expires { expires = min(expires ?? end, end) }
         done = done + (file.revisions.last.map { $0.standing.acknowledged } ?? file.size)
     }
 }

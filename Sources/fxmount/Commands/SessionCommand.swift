@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FXRemote
 internal import FXSystem
+internal import Glibc
 internal import SystemPackage
 
 /// `fxmount session …`
@@ -11,6 +12,8 @@ struct SessionCommand: ParsableCommand {
             EXAMPLES
               fxmount session create ~/fx/sessions/local/study
               fxmount session list
+              fxmount session list --orphaned
+              fxmount session status ~/fx/sessions/local/study --watch
               fxmount session complete ~/fx/sessions/local/study --timeout 10m
               fxmount session verify ~/fx/sessions/local/study --read
               fxmount session receipt ~/fx/sessions/local/study --output study.json
@@ -65,12 +68,15 @@ struct SessionListCommand: RunnableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "Lists sessions; with --json one line each.")
     @Argument(help: "A mount, or sessions/REMOTE in it; default every mount.") var path: String?
+    @Flag(help: "Instead: unfinished uploads at a service that nobody goes on with, and sessions it has no more.")
+    var orphaned = false
     @OptionGroup var common: CommonOptions
 
     /// Project, participant, session: no service of ours keeps sessions deeper.
     private static let maximumDepth = 3
 
     func perform(_ context: CommandContext) throws {
+        if orphaned { return try SessionOrphans(remotes: try roots(context)).perform(context) }
         var rows: [[String]] = []
         for root in try roots(context) {
             try collect(root.path, depth: 0, root.mount, context, &rows)
@@ -135,9 +141,15 @@ struct SessionStatusCommand: RunnableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Shows a session and its files by state.")
     @Argument(help: "MOUNT/sessions/REMOTE/NAME") var path: String
+    @Flag(help: "Show it again every second, until the session is over or you interrupt.") var watch = false
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
+        while try show(context) { sleep(1) }
+    }
+
+    /// - Returns: true when it is to be shown again.
+    private func show(_ context: CommandContext) throws -> Bool {
         let session = try context.session(path)
         let found = try session.mount.access.attributes(
             (SessionCommand.attributes + ["files"]).map { "user.fxmount.\($0)" }, of: session.path)
@@ -145,11 +157,16 @@ struct SessionStatusCommand: RunnableCommand {
             .init("path", .string(session.path)), .init("remote", .string(session.remote)),
         ]
         for name in SessionCommand.attributes { members.append(.init(name, .text(found["user.fxmount.\(name)"]))) }
+        let countdown = found["user.fxmount.expires"].flatMap { Countdown(until: $0, now: Int64(time(nil))) }
+        members.append(.init("expires_in", countdown.map { .integer($0.seconds) } ?? .null))
         let files = try session.mount.files(below: session.path)
         members.append(.init("files", .object(counts(found["user.fxmount.files"] ?? ""))))
         members.append(.init("transfers", .array(files.map(\.json))))
         context.printer.document(.object(members))
         members.removeLast()
+        if let countdown {
+            members = members.map { $0.key == "expires_in" ? .init($0.key, .string(countdown.text)) : $0 }
+        }
         context.printer.table(["KEY", "VALUE"], StatusCommand.rows(.object(members), under: ""))
         if !files.isEmpty {
             context.printer.say("")
@@ -160,7 +177,11 @@ struct SessionStatusCommand: RunnableCommand {
                     return [file.state, size, displayed(file.path.utf8), displayed((file.error ?? "").utf8)]
                 })
         }
-        try checkProcessing(found["user.fxmount.processing"], session.path, found["user.fxmount.error"])
+        let isOver = ["complete", "aborted", "expired"].contains(found[SessionCommand.stateAttribute] ?? "")
+        let processing = found["user.fxmount.processing"]
+        if watch, !isOver || processing?.hasPrefix("pending") ?? false { return true }
+        try checkProcessing(processing, session.path, found["user.fxmount.error"])
+        return false
     }
 
     /// A complete session whose files the service still looks at, or withholds, is not all right.

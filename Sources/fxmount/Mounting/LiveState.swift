@@ -35,6 +35,7 @@ final class LiveState: Sendable {
         [
             ControlFile(name: try Name("status.json")) { self.status.text + "\n" },
             ControlFile(name: try Name("transfers.jsonl")) { self.transfers.transfersJSONLines },
+            ControlFile(name: try Name("orphans.jsonl")) { self.transfers.orphansJSONLines },
             ControlFile(name: try Name("events.jsonl")) { LiveState.lines(self.events.recent.map(\.json)) },
             ControlFile(name: try Name("limits.json")) {
                 JSONValue.object([.init("remotes", self.transfers.limitsJSON)]).text + "\n"

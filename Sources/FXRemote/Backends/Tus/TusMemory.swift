@@ -27,5 +27,22 @@ final class TusMemory: Sendable {
         }
     }
 
+    /// Creations without an answer, until somebody asks for them.
+    private let lost = Mutex<[LostUpload]>([])
+
+    func note(_ upload: LostUpload) {
+        lost.withLock { lost in
+            if lost.count == TusMemory.limit { lost.removeFirst() }
+            lost.append(upload)
+        }
+    }
+
+    func takeLost() -> [LostUpload] {
+        lost.withLock { lost in
+            defer { lost = [] }
+            return lost
+        }
+    }
+
     func forget(_ upload: UploadID) { uploads.withLock { $0[upload] = nil } }
 }

@@ -1,5 +1,4 @@
 public import FXSystem
-internal import Logging
 internal import Synchronization
 
 /// Files at a service that speaks tus 1.0, the open protocol for uploads that can be continued.
@@ -9,7 +8,6 @@ internal import Synchronization
 public final class TusService: Backend {
     let client: TusClient
     let memory = TusMemory()
-    let logger = Logger(label: "fxmount.tus")
     private let known: Mutex<BackendFacts>
     private let discovery = Monitor(Discovery())
 

@@ -1,5 +1,4 @@
 public import FXSystem
-internal import Logging
 
 /// Uploads: created, appended to, resumed.
 ///
@@ -67,6 +66,8 @@ extension TusService {
         guard let note = TusNote(upload.note), try offer().terminates else { return }
         try client.terminate(note.target)
     }
+
+    public func takeLostUploads() -> [LostUpload] { memory.takeLost() }
 
     public func expiry(of upload: UploadID) -> Timestamp? { memory[upload].expires }
 
@@ -145,14 +146,7 @@ extension TusService {
     /// Records a creation whose answer was lost.
     private func noting(_ upload: Upload, _ body: () throws(TusFailure) -> String) throws(RemoteError) -> String {
         do throws(TusFailure) { return try body() } catch {
-            if case .lost(let reason) = error {
-                logger.warning(
-                    "an upload may have been created without an answer",
-                    metadata: [
-                        "path": "\(upload.path)", TusMetadata.upload: "\(upload.id.text)",
-                        "reason": "\(reason.message)",
-                    ])
-            }
+            if case .lost = error { noteLost(upload, "an upload that was created, but whose url never came") }
             throw error.error
         }
     }
@@ -162,10 +156,16 @@ extension TusService {
         do throws(RemoteError) {
             if try offer().terminates { try client.terminate(target) }
         } catch {
-            logger.warning(
-                "an upload that is not needed is left at the service",
-                metadata: ["url": "\(target)", "path": "\(upload.path)", "reason": "\(error.message)"])
+            noteLost(upload, "the upload \(target), which is not needed; it could not be terminated: \(error.message)")
         }
+    }
+
+    private func noteLost(_ upload: Upload, _ sentence: String) {
+        memory.note(
+            LostUpload(
+                upload: upload.id, path: upload.path,
+                sentence:
+                    "the remote may have \(sentence); it is known there as \(TusMetadata.upload) \(upload.id.text)"))
     }
 
     private func note(_ response: HTTPResponse, of upload: UploadID) {
