@@ -6,7 +6,10 @@ import Testing
 
 /// The network services the shared suites run over.
 enum NetworkKind: String, CaseIterable, Sendable {
-    case s3, opentera, mft
+    case s3, opentera, mft, itslearning
+
+    /// Those that list and give back what they hold.
+    static let reading = [NetworkKind.s3, .opentera, .mft]
 }
 
 extension NetworkKind {
@@ -14,7 +17,7 @@ extension NetworkKind {
     var uploadMethod: String {
         switch self {
         case .s3: "PUT"
-        case .opentera: "POST"
+        case .opentera, .itslearning: "POST"
         case .mft: "PATCH"
         }
     }
@@ -23,10 +26,11 @@ extension NetworkKind {
         case .s3: "/"
         case .opentera: "/file/api/assets"
         case .mft: "/vault_rest/transfer_file"
+        case .itslearning: "/FileStreamService.svc"
         }
     }
     /// Its chunks are smaller than some of the tests' files.
-    var takesChunks: Bool { self != .opentera }
+    var takesChunks: Bool { self == .s3 || self == .mft }
 }
 
 /// One service of a kind with the fault proxy in front of it, and a look behind both.
@@ -39,13 +43,16 @@ final class NetworkBench: Sendable {
     private let pair: OpenTeraControl?
     private let weed: SeaweedFS?
     private let vault: MFTControl?
+    private let streams: ItslearningControl?
 
     init(_ kind: NetworkKind) throws {
         self.kind = kind
         pair = kind == .opentera ? try OpenTeraControl() : nil
         weed = kind == .s3 ? try SeaweedFS.shared : nil
         vault = kind == .mft ? try MFTControl() : nil
-        proxy = try ProxyControl(before: try #require(pair?.port ?? weed?.s3.port ?? vault?.port))
+        streams = kind == .itslearning ? try ItslearningControl() : nil
+        let port = pair?.port ?? weed?.s3.port ?? vault?.port ?? streams?.port
+        proxy = try ProxyControl(before: try #require(port))
     }
 
     /// One session-to-be at the service and a backend that reaches it through the proxy.
@@ -76,11 +83,13 @@ final class NetworkBench: Sendable {
     func run(allowsDelete: Bool = false, maximumBody: ByteCount? = nil) throws -> Run {
         try pair?.reset()
         try vault?.reset()
+        try streams?.reset()
         try proxy.reset()
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         let prefix = "net-\(UInt64.random(in: 0...(.max)))/"
         switch kind {
         case .mft: return Run(self, mftService(transport), transport, prefix: "", parent: .root)
+        case .itslearning: return itslearning(transport, maximumBody)
         case .opentera:
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -121,6 +130,7 @@ final class NetworkBench: Sendable {
     func again(_ run: Run) throws -> Run {
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         if kind == .mft { return Run(self, mftService(transport), transport, prefix: run.prefix, parent: run.parent) }
+        if kind == .itslearning { return itslearning(transport, nil) }
         guard let weed else {
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -139,6 +149,21 @@ final class NetworkBench: Sendable {
         return Run(self, backend, transport, prefix: run.prefix, parent: run.parent)
     }
 
+    /// Every file is published: what is made content is what counts, exactly once.
+    private func itslearning(_ transport: CurlTransport, _ limit: ByteCount?) -> Run {
+        var configuration = ItslearningConfiguration(
+            username: ItslearningControl.username, password: { Secret(ItslearningControl.password) })
+        configuration.publication = ItslearningPublication(
+            location: .course, courseID: ItslearningControl.course, userID: ItslearningControl.user)
+        configuration.firstPoll = .milliseconds(1)
+        if let limit { configuration.maximumFileSize = limit }
+        let backend = ItslearningService(configuration, transport: transport, basePath: "", clock: .system)
+        return Run(self, backend, transport, prefix: "", parent: .root)
+    }
+
+    /// The stream service, for what only it can do.
+    var itslearning: ItslearningControl { get throws { try #require(streams) } }
+
     /// The pair, for what only it can do.
     var openTera: OpenTeraControl { get throws { try #require(pair) } }
 
@@ -154,6 +179,11 @@ final class NetworkBench: Sendable {
             // Also what cannot be seen before its group is complete.
             let files = try vault.groups().flatMap(\.files).filter(\.isComplete)
             return Dictionary(grouping: files, by: \.name).mapValues { $0.map { $0.sha256 ?? "bytes are missing" } }
+        }
+        if let streams {
+            let files = Dictionary(try streams.files().map { ($0.id, $0.sha256) }, uniquingKeysWith: { $1 })
+            return Dictionary(grouping: try streams.contents(), by: \.fileName)
+                .mapValues { $0.map { files[$0.file] ?? "no bytes" } }
         }
         let weed = try #require(self.weed)
         var found: [String: [String]] = [:]
@@ -178,6 +208,8 @@ final class NetworkBench: Sendable {
             return (groups.count <= 1 ? [] : groups.map { "group \($0.id)" })
                 + groups.flatMap(\.files).filter { !$0.isComplete }.map { "unfinished \($0.name)" }
         }
+        // What nobody used goes by itself; that it is accounted for is ItslearningOrphanTests' matter.
+        if streams != nil { return [] }
         let weed = try #require(self.weed)
         return try weed.unfinishedUploads(below: run.prefix)
     }

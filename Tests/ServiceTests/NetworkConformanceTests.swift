@@ -6,7 +6,7 @@ import Testing
 
 /// What every backend over a network must do, with the same tests for all of them.
 @Suite(.serialized) struct NetworkConformanceTests {
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `files of every awkward size come back as they were`(kind: NetworkKind) throws {
         let bench = try NetworkBench(kind)
         let run = try bench.run()
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `any range can be read, and nothing behind the end`(kind: NetworkKind) throws {
         let run = try NetworkBench(kind).run()
         let bytes = patterned(10_000, seed: 5)
@@ -37,7 +37,7 @@ import Testing
         #expect(try content.bytes(10_000..<10_001).isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `a listing tells what was sent, with sizes`(kind: NetworkKind) throws {
         let run = try NetworkBench(kind).run()
         let files = (0..<30).map { (name: "f \($0) é", bytes: patterned($0 * 10, seed: UInt64($0))) }
@@ -57,7 +57,7 @@ import Testing
         #expect(try bench.leftovers(run).isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `a replaced file is touched only when the new one is there`(kind: NetworkKind) throws {
         let bench = try NetworkBench(kind)
         let run = try bench.run(allowsDelete: true)
@@ -81,7 +81,7 @@ import Testing
         let bench = try NetworkBench(kind)
         let run = try bench.run()
         let session = try run.session()
-        let files = (0..<12).map { (name: "f\($0)", bytes: patterned(3000 + $0, seed: UInt64($0) + 1)) }
+        let files = (0..<12).map { (name: "f\($0).dat", bytes: patterned(3000 + $0, seed: UInt64($0) + 1)) }
         let outcome = Monitor<[String]>([])
         for file in files {
             let upload = try run.upload(file.name, file.bytes, in: session)

@@ -57,7 +57,7 @@ extension RemoteTree {
         let newest = node.revisions.last?.standing
         return switch attribute {
         case "state": (newest == nil && hasExpired(node) ? FileState.expired : node.fileState).rawValue
-        case "error": newest == nil ? node.committed.flatMap(errorText) : newest?.errorText
+        case "error": newest == nil ? node.committed.flatMap(errorText) : newest?.errorText ?? node.damage?.message
         case "processing": processingText(of: node)
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)

@@ -109,7 +109,7 @@ public final class ItslearningServer: Sendable {
         switch answer.body {
         case .bytes(let bytes):
             try await writer.write(response: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
-        case .chunkedNothing: try await writer.writeResponse(head)
+        case .chunkedNothing, .pieces: try await writer.writeResponse(head)
         case .stored(let stored, let range):
             var body = try await writer.writeHead(head)
             var position = range.lowerBound
