@@ -138,7 +138,7 @@ let package = Package(
         .target(
             name: "TestServices",
             dependencies: [
-                "FXSystem",
+                "CExpat", "FXSystem",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

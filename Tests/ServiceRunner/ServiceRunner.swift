@@ -9,7 +9,9 @@ import TestServices
 struct ServiceRunner: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test-services", abstract: "Services for the tests of fxmount.",
-        subcommands: [MFTCommand.self, OpenTeraCommand.self, ProxyCommand.self, TusCommand.self])
+        subcommands: [
+            MFTCommand.self, OpenTeraCommand.self, ItslearningCommand.self, ProxyCommand.self, TusCommand.self,
+        ])
 }
 
 struct OpenTeraCommand: AsyncParsableCommand {
@@ -62,6 +64,26 @@ struct TusCommand: AsyncParsableCommand {
     func run() async throws {
         endWithStandardInput()
         try await TusServer().run(port: port) { announce(["port": .integer(Int64($0))]) }
+    }
+}
+
+struct ItslearningCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "itslearning", abstract: "The stream upload of itslearning with a control plane under /_control/.")
+
+    @Option(help: "0 takes a free port.")
+    var port = 0
+    @Option(help: "Serve TLS with a certificate made in this existing directory.")
+    var tls: String?
+
+    func run() async throws {
+        endWithStandardInput()
+        let server = try ItslearningServer(certificateDirectory: tls)
+        try await server.run(port: port) { port in
+            var members: [JSONValue.Member] = [.init("port", .integer(Int64(port)))]
+            if let path = server.certificatePath { members.append(.init("ca_file", .string(path))) }
+            announce(.object(members))
+        }
     }
 }
 

@@ -44,7 +44,9 @@ final class EngineBench: Sendable {
     }
 
     /// What the disk would have after a crash at this moment, in a directory of its own.
-    func snapshot() throws -> String {
+    func snapshot() throws -> String { try EngineBench.copy(of: path) }
+
+    static func copy(of path: String) throws -> String {
         let copy = try EngineBench.newDirectory()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/cp")

@@ -9,7 +9,7 @@ import Testing
 /// Exactly once through everything a mount uses: tree, spool, journal, engine and backend.
 @Suite(.serialized) struct EngineOverNetworkTests {
     private static let files: [(name: String, bytes: [UInt8])] = [
-        ("a.bin", patterned(3000, seed: 1)), ("b", patterned(1, seed: 2)), ("c.txt", patterned(200_000, seed: 3)),
+        ("a.bin", patterned(3000, seed: 1)), ("b.dat", patterned(1, seed: 2)), ("c.txt", patterned(200_000, seed: 3)),
     ]
 
     private func send(_ bench: NetworkBench, _ circumstances: String) throws {

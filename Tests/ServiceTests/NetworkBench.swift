@@ -6,9 +6,12 @@ import Testing
 
 /// The network services the shared suites run over.
 enum NetworkKind: String, CaseIterable, Sendable {
-    case s3, opentera, mft
+    case s3, opentera, mft, itslearning
     /// A service of ours with every extension, and SeaweedFS, which forgets an upload when it is whole.
     case tus, weedtus
+
+    /// Those that give back what they hold.
+    static let reading = allCases.filter { $0 != .itslearning }
 }
 
 extension NetworkKind {
@@ -17,7 +20,7 @@ extension NetworkKind {
         switch self {
         case .s3: "PUT"
         // The small ones, at SeaweedFS.
-        case .opentera, .weedtus: "POST"
+        case .opentera, .itslearning, .weedtus: "POST"
         case .mft, .tus: "PATCH"
         }
     }
@@ -26,12 +29,13 @@ extension NetworkKind {
         case .s3, .tus, .weedtus: "/"
         case .opentera: "/file/api/assets"
         case .mft: "/vault_rest/transfer_file"
+        case .itslearning: "/FileStreamService.svc"
         }
     }
     /// Its chunks are smaller than some of the tests' files.
-    var takesChunks: Bool { self != .opentera }
+    var takesChunks: Bool { self != .opentera && self != .itslearning }
     /// The service tells what is in a session.
-    var lists: Bool { self != .tus && self != .weedtus }
+    var lists: Bool { self == .s3 || self == .opentera || self == .mft }
 }
 
 /// One service of a kind with the fault proxy in front of it, and a look behind both.
@@ -45,6 +49,7 @@ final class NetworkBench: Sendable {
     private let weed: SeaweedFS?
     private let vault: MFTControl?
     private let tus: TusControl?
+    private let streams: ItslearningControl?
 
     init(_ kind: NetworkKind) throws {
         self.kind = kind
@@ -52,8 +57,10 @@ final class NetworkBench: Sendable {
         weed = kind == .s3 || kind == .weedtus ? try SeaweedFS.shared : nil
         vault = kind == .mft ? try MFTControl() : nil
         tus = kind == .tus ? try TusControl() : nil
-        let port = pair?.port ?? vault?.port ?? tus?.port ?? (kind == .s3 ? weed?.s3.port : weed?.filer.port)
-        proxy = try ProxyControl(before: try #require(port))
+        streams = kind == .itslearning ? try ItslearningControl() : nil
+        let port = pair?.port ?? vault?.port ?? tus?.port ?? streams?.port
+        let weedPort = kind == .s3 ? weed?.s3.port : weed?.filer.port
+        proxy = try ProxyControl(before: try #require(port ?? weedPort))
     }
 
     /// One session-to-be at the service and a backend that reaches it through the proxy.
@@ -85,11 +92,13 @@ final class NetworkBench: Sendable {
         try pair?.reset()
         try vault?.reset()
         try tus?.reset()
+        try streams?.reset()
         try proxy.reset()
         let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
         let prefix = "net-\(UInt64.random(in: 0...(.max)))/"
         switch kind {
         case .mft: return Run(self, mftService(transport), transport, prefix: "", parent: .root)
+        case .itslearning: return itslearning(transport, maximumBody)
         case .opentera:
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -134,6 +143,7 @@ final class NetworkBench: Sendable {
         if kind == .tus || kind == .weedtus {
             return try tusRun(run.prefix, allowsDelete: run.backend.facts.deletesCommitted, transport)
         }
+        if kind == .itslearning { return itslearning(transport, nil) }
         guard let weed else {
             var configuration = OpenTeraConfiguration(
                 username: OpenTeraControl.username, password: { Secret(OpenTeraControl.password) })
@@ -170,6 +180,21 @@ final class NetworkBench: Sendable {
     /// The tus service, for what only it can do.
     var tusControl: TusControl { get throws { try #require(tus) } }
 
+    /// Every file is published: what is made content is what counts, exactly once.
+    private func itslearning(_ transport: CurlTransport, _ limit: ByteCount?) -> Run {
+        var configuration = ItslearningConfiguration(
+            username: ItslearningControl.username, password: { Secret(ItslearningControl.password) })
+        configuration.publication = ItslearningPublication(
+            location: .course, courseID: ItslearningControl.course, userID: ItslearningControl.user)
+        configuration.firstPoll = .milliseconds(1)
+        if let limit { configuration.maximumFileSize = limit }
+        let backend = ItslearningService(configuration, transport: transport, basePath: "", clock: .system)
+        return Run(self, backend, transport, prefix: "", parent: .root)
+    }
+
+    /// The stream service, for what only it can do.
+    var itslearning: ItslearningControl { get throws { try #require(streams) } }
+
     /// The pair, for what only it can do.
     var openTera: OpenTeraControl { get throws { try #require(pair) } }
 
@@ -189,6 +214,11 @@ final class NetworkBench: Sendable {
         if let tus {
             return Dictionary(grouping: try tus.uploads().filter { $0.isWhole && $0.isOpen }, by: \.filename)
                 .mapValues { $0.map(\.sha256) }
+        }
+        if let streams {
+            let files = Dictionary(try streams.files().map { ($0.id, $0.sha256) }, uniquingKeysWith: { $1 })
+            return Dictionary(grouping: try streams.contents(), by: \.fileName)
+                .mapValues { $0.map { files[$0.file] ?? "no bytes" } }
         }
         let weed = try #require(self.weed)
         if kind == .weedtus { return try weed.files(below: run.prefix + run.sessionName).mapValues { [$0] } }
@@ -218,6 +248,8 @@ final class NetworkBench: Sendable {
             let unfinished = try tus.uploads().filter { !$0.isWhole && $0.isOpen }
             return try beyondLost(unfinished.map { "\($0.target) of \($0.filename) at \($0.offset)" })
         }
+        // What nobody used goes by itself; that it is accounted for is ItslearningOrphanTests' matter.
+        if streams != nil { return [] }
         let weed = try #require(self.weed)
         if kind == .weedtus { return try beyondLost(try weed.unfinishedTus(below: "/" + run.prefix.dropLast())) }
         return try weed.unfinishedUploads(below: run.prefix)

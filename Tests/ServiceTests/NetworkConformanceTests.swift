@@ -6,7 +6,7 @@ import Testing
 
 /// What every backend over a network must do, with the same tests for all of them.
 @Suite(.serialized) struct NetworkConformanceTests {
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `files of every awkward size come back as they were`(kind: NetworkKind) throws {
         let bench = try NetworkBench(kind)
         let run = try bench.run()
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `any range can be read, and nothing behind the end`(kind: NetworkKind) throws {
         let run = try NetworkBench(kind).run()
         let bytes = patterned(10_000, seed: 5)
@@ -58,7 +58,7 @@ import Testing
         #expect(try bench.leftovers(run).isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.allCases)
+    @Test(.timeLimit(.minutes(1)), arguments: NetworkKind.reading)
     func `a replaced file is touched only when the new one is there`(kind: NetworkKind) throws {
         let bench = try NetworkBench(kind)
         let run = try bench.run(allowsDelete: true)
@@ -82,7 +82,7 @@ import Testing
         let bench = try NetworkBench(kind)
         let run = try bench.run()
         let session = try run.session()
-        let files = (0..<12).map { (name: "f\($0)", bytes: patterned(3000 + $0, seed: UInt64($0) + 1)) }
+        let files = (0..<12).map { (name: "f\($0).dat", bytes: patterned(3000 + $0, seed: UInt64($0) + 1)) }
         let outcome = Monitor<[String]>([])
         for file in files {
             let upload = try run.upload(file.name, file.bytes, in: session)

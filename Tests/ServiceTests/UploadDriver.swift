@@ -35,13 +35,13 @@ struct UploadDriver {
                 failures += 1
                 pause(wait)
                 actions = machine.handle(.start)
-            default: actions += machine.handle(event(of: action, bytes, upload, machine))
+            default: actions += machine.handle(event(of: action, bytes, upload, &machine))
             }
         }
     }
 
     private func event(
-        of action: UploadMachine.Action, _ bytes: [UInt8], _ base: Upload, _ machine: UploadMachine
+        of action: UploadMachine.Action, _ bytes: [UInt8], _ base: Upload, _ machine: inout UploadMachine
     ) -> UploadMachine.Event {
         var upload = base
         upload.note = machine.note
@@ -60,7 +60,12 @@ struct UploadDriver {
             case .discard:
                 try backend.discard(upload)
                 return .discarded
-            case .commit: return .committed(try backend.commit(upload))
+            case .commit:
+                while let note = try backend.prepareCommit(upload), note != upload.note {
+                    machine.remember(note)
+                    upload.note = note
+                }
+                return .committed(try backend.commit(upload))
             default: return .recorded
             }
         } catch {

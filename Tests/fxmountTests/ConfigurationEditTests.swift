@@ -65,6 +65,10 @@ struct ConfigurationEditTests {
         #expect(try read(removed).remotes.map(\.name) == ["archive"])
         let last = try #require(ConfigurationEdit.removing(remote: "archive", from: Self.text))
         #expect(try read(last).remotes.map(\.name) == ["clinic"])
+        let nested =
+            Self.text + "\n[remotes.a]\nkind = \"local\"\n[remotes.a.publish]\nx = 1\n[remotes.ab]\nkind = \"local\"\n"
+        let rest = try #require(ConfigurationEdit.removing(remote: "a", from: nested))
+        #expect(rest == Self.text + "\n[remotes.ab]\nkind = \"local\"\n")
         #expect(last.hasSuffix("password_file = \"/etc/fxmount/clinic\"\n\n# Slow but safe.\n"))
     }
 

@@ -81,13 +81,6 @@ struct ConfigurationTests {
         #expect(failure("[mount]\nworkers = = 3\n")?.message.hasPrefix("/c.toml:2: not valid TOML") == true)
     }
 
-    @Test("A kind of a later build is refused in so many words", arguments: RemoteKind.later)
-    func laterKind(kind: String) {
-        let failure = failure("[remotes.clinic]\nkind = \"\(kind)\"\nurl = \"https://example.org\"\n")
-        #expect(failure?.status == .configuration)
-        #expect(failure?.message.contains("not in this build") == true)
-    }
-
     @Test("A wrong variable is a configuration error, a wrong flag wrong usage")
     func wrongOverrides() {
         #expect(failure("", environment: ["FXMOUNT_WORKERS": "many"])?.status == .configuration)

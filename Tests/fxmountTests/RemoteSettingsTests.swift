@@ -59,6 +59,42 @@ struct RemoteSettingsTests {
         #expect(both?.message.contains("only one can be meant") == true)
     }
 
+    private static let school =
+        "[remotes.a]\nkind = \"itslearning\"\nurl = \"https://x.example\"\nusername = \"u\"\npassword_file = \"/p\"\n"
+
+    @Test("publish is a table of its own, whole or not there")
+    func publication() throws {
+        let plain = try remote(Self.school)
+        #expect(plain.integer("extension_id") == 5009 && plain.size("max_file_size") == ByteCount(500_000_000))
+        #expect(plain.text("publish.location") == nil)
+        let course = "publish = { location = \"Course\", course_id = 42, user_id = 7 }\n"
+        for text in [
+            course, "[remotes.a.publish]\nlocation = \"Course\"\ncourse_id = 42\nuser_id = 7\n",
+            "publish.location = \"Course\"\npublish.course_id = 42\npublish.user_id = 7\n",
+        ] {
+            let published = try remote(Self.school + text)
+            #expect(published.name == "a" && published.text("publish.location") == "Course", "\(text)")
+            #expect(published.integer("publish.course_id") == 42 && published.integer("publish.user_id") == 7)
+        }
+        #expect(try remote(Self.school + "publish = { location = \"Library\", user_id = 7 }\n").kind == .itslearning)
+        let refused = [
+            ("publish = { location = \"Course\", user_id = 7 }\n", "needs course_id"),
+            ("publish = { course_id = 42 }\n", "needs location, user_id"),
+            ("publish = { location = \"Library\", course_id = 42, user_id = 7 }\n", "is no course"),
+            ("publish = { location = \"Attic\", user_id = 7 }\n", "one of \"Course\", \"Library\""),
+            ("publish = { location = \"Library\", user = 7 }\n", "publish.user"),
+            ("publish = { location = \"Library\", user_id = 0 }\n", "a whole number"),
+            ("publish = true\n", "publish"),
+        ]
+        for (text, words) in refused {
+            let failure = refusal(Self.school + text)
+            #expect(failure?.status == .configuration, "\(text)")
+            #expect(failure?.message.contains(words) == true, "\(text): \(failure?.message ?? "accepted")")
+            #expect(failure?.message.hasPrefix("/c.toml:") == true, "\(failure?.message ?? "accepted")")
+        }
+        #expect(refusal(Self.tera + course)?.message.contains("only remotes of kind itslearning") == true)
+    }
+
     @Test("The kind to know for a missing key is named, with the line of the section")
     func missing() {
         let failure = refusal("\n[remotes.a]\nkind = \"s3\"\nbucket = \"b\"\n")

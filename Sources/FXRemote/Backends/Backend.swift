@@ -35,6 +35,11 @@ public protocol Backend: Sendable {
     /// may begin in the middle of one. Success means the service acknowledged it.
     func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError)
 
+    /// The next thing that must be durable on the way to the end, such as an id the service gave the bytes; asked after
+    /// everything was sent, again and again until it says nothing new. What it returns is kept as the note of `begin` is,
+    /// and is in `upload.note` the next time. For services whose last steps must not be repeated blindly.
+    func prepareCommit(_ upload: Upload) throws(RemoteError) -> String?
+
     /// Makes the file visible under its path, whole and verified. What was there before is kept until then. Of a file
     /// that shrank while it was written the service may have chunks past `upload.size`: they do not belong to it.
     func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile
@@ -80,6 +85,7 @@ public protocol Backend: Sendable {
 }
 
 extension Backend {
+    public func prepareCommit(_ upload: Upload) throws(RemoteError) -> String? { nil }
     public func list(_ directory: StoredDirectory) throws(RemoteError) -> [ListedEntry] { throw .notSupported }
     public func adopt(_ upload: Upload, _ content: any UploadContent) throws(RemoteError) -> CommittedFile {
         throw .notSupported

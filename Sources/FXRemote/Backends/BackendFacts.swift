@@ -42,6 +42,8 @@ public struct BackendFacts: Sendable, Equatable {
     /// What was committed can be read again. When false, the spool keeps the bytes of every committed file until
     /// `CommittedFile.expires`, and reads are served from there; `open` is never called.
     public var readsBack = true
+    /// How long the spool keeps what the service neither gives back nor drops; nil for as long as there is a spool.
+    public var keepsUnreadable: Duration?
     public var readsRanges = true
     public var renamesCommitted = false
     /// The service can take the spool file itself, without a copy.
@@ -86,6 +88,10 @@ public struct BackendFacts: Sendable, Equatable {
         public var reservedForSessions: [Name] = []
         /// Not usable for an entry directly in a session.
         public var reservedInSessions: [Name] = []
+        /// Of a file, in UTF-16 units, as services count that were written for Windows.
+        public var longestFileName: Int?
+        /// What file names may not end in, after the last dot and in lower case; empty for no ending.
+        public var deniedEndings: Set<String> = []
 
         public init() {}
 
@@ -101,6 +107,22 @@ public struct BackendFacts: Sendable, Equatable {
             }
             if depth == 0, reservedForSessions.contains(name) { throw .reservedName }
             if depth == 1, reservedInSessions.contains(name) { throw .reservedName }
+        }
+
+        /// What is asked of the final name of a file; one that looks temporary is never sent.
+        func checkFile(_ name: Name) throws(RemoteError) {
+            if longestFileName == nil, deniedEndings.isEmpty { return }
+            let text = String(decoding: name.bytes, as: UTF8.self)
+            if let longest = longestFileName, text.utf16.count > longest { throw .nameTooLong(limit: longest) }
+            let ending = NameRules.ending(of: text)
+            if deniedEndings.contains(ending) { throw .deniedEnding(ending) }
+        }
+
+        /// As Windows reads a name: dots and spaces at its end are none.
+        private static func ending(of name: String) -> String {
+            if name.hasSuffix(".") || name.hasSuffix(" ") { return "" }
+            guard let dot = name.lastIndex(of: ".") else { return "" }
+            return name[name.index(after: dot)...].lowercased()
         }
     }
 }

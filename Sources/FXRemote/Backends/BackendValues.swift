@@ -158,10 +158,13 @@ public struct CommittedFile: Sendable, Equatable {
     public var size: ByteCount
     /// When the service drops it by itself; nil when it does not say so.
     public var expires: Timestamp?
+    /// What else is known of how it got there, as members of an object; kept in the journal, shown in the receipt.
+    public var details: [JSONValue.Member]
 
-    public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil) {
+    public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil, details: [JSONValue.Member] = []) {
         self.remoteID = remoteID
         self.size = size
         self.expires = expires
+        self.details = details
     }
 }

@@ -125,6 +125,7 @@ public final class FaultyService: Backend {
     public func send(_ range: Range<UInt64>, of upload: Upload, from content: any UploadContent) throws(RemoteError) {
         try run(.send) { () throws(RemoteError) in try wrapped.send(range, of: upload, from: content) }
     }
+    public func prepareCommit(_ upload: Upload) throws(RemoteError) -> String? { try wrapped.prepareCommit(upload) }
     public func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile {
         try run(.commit) { () throws(RemoteError) in try wrapped.commit(upload) }
     }

@@ -138,7 +138,11 @@ final class UploadRun: Sendable {
             try backend.discard(upload)
             return .discarded
         case .commit:
-            let upload = upload
+            var upload = upload
+            while let note = try backend.prepareCommit(upload), note != upload.note {
+                try tree.keepNote(note, self)
+                upload.note = note
+            }
             sent.withLock { $0 = upload.modified }
             return .committed(try backend.commit(upload))
         case .finish, .retry, .fail, .abandon: throw .interrupted
@@ -151,7 +155,8 @@ final class UploadRun: Sendable {
     /// What an error says of the service as a whole.
     static func finding(_ error: RemoteError) -> ServiceGate.Finding {
         switch error {
-        case .credentials, .accountNeeds, .untrustedServer: .refuses(error)
+        case .credentials, .accountNeeds, .untrustedServer, .clockWrong, .securityRefused, .wrongExtension:
+            .refuses(error)
         case .unreachable, .timedOut: .pauses(unreachablePause)
         case .unavailable(let pause): .pauses(pause ?? unreachablePause)
         // Nobody was asked, or it says nothing.

@@ -35,6 +35,10 @@ public enum RemoteError: Error, Sendable, Equatable {
     case acrossSessions
     /// The entry is being sent; the rename can be tried again.
     case busy
+    /// The service takes no files with this ending; empty for none at all.
+    case deniedEnding(String)
+    /// Longer than the service takes, in characters.
+    case nameTooLong(limit: Int)
     /// nil when the service does not say where its limit is.
     case tooLarge(limit: ByteCount?)
     case quotaExceeded
@@ -69,6 +73,20 @@ public enum RemoteError: Error, Sendable, Equatable {
     case untrustedServer(String)
     /// The service wants something of the account first, which only a person can do.
     case accountNeeds(AccountStep)
+    /// The service refuses what was said at this machine's time: how far its own clock is ahead, in seconds.
+    case clockWrong(seconds: Int64)
+    /// The service did not accept the header that says who asks, and does not say why.
+    case securityRefused
+    /// The service takes no file at all for this extension; its words.
+    case wrongExtension(Int64, String)
+    /// What is there does not know this request; its words.
+    case notUnderstood(String)
+    /// The service refused this file for good; its words.
+    case refusedContent(String)
+    /// The service has the file and did not make content of it; its words.
+    case notPublished(String)
+    /// The service has it and is still working on it.
+    case processing(askAgain: Duration)
     /// The service may not use sessions of this type; its name.
     case sessionTypeNotLinked(String)
     /// The service has no session type of this name, or does not show it to this account.

@@ -10,7 +10,13 @@ extension RemoteError {
     /// True when the same call may succeed later with nothing changed.
     public var isTemporary: Bool { row.isTemporary }
     /// What a service asked to wait before the next attempt.
-    public var retryAfter: Duration? { if case .unavailable(let duration) = self { duration } else { nil } }
+    public var retryAfter: Duration? {
+        switch self {
+        case .unavailable(let duration): duration
+        case .processing(let duration): duration
+        default: nil
+        }
+    }
 
     private struct Row {
         var errno: Errno
@@ -62,6 +68,14 @@ extension RemoteError {
             Row(
                 errno: .resourceBusy, message: "the file is being sent; try again when it is committed",
                 isTemporary: true)
+        case .deniedEnding(let ending):
+            Row(
+                errno: .invalidArgument,
+                message: ending.isEmpty
+                    ? "the remote takes no files without an ending, such as .pdf; choose another name"
+                    : "the remote takes no files that end in .\(ending); choose another name, or pack it")
+        case .nameTooLong(let limit):
+            Row(errno: .fileNameTooLong, message: "the remote takes names of up to \(limit) characters")
         case .tooLarge(let limit?): Row(errno: .fileTooLarge, message: "the remote takes files up to \(limit)")
         case .tooLarge(nil): Row(errno: .fileTooLarge, message: "the remote says that the file is too large for it")
         case .quotaExceeded: Row(errno: .diskQuotaExceeded, message: "the quota at the remote is used up")
@@ -103,6 +117,34 @@ extension RemoteError {
                 message:
                     "the server's certificate is not trusted (\(reason)); set ca_file to the authority that made it")
         case .accountNeeds(let step): Row(errno: .permissionDenied, message: RemoteError.sentence(of: step))
+        case .clockWrong(let seconds):
+            Row(errno: .permissionDenied, message: RemoteError.sentence(ofClock: seconds))
+        case .securityRefused:
+            Row(
+                errno: .permissionDenied,
+                message: "the remote did not accept the request's security header; check the clock of this machine, "
+                    + "then the credentials")
+        case .wrongExtension(let id, let saying):
+            Row(
+                errno: .permissionDenied,
+                message: "the service takes no file for extension \(id); set extension_id to one that takes streamed "
+                    + "files (5009 is File) and check site_id" + RemoteError.quoted(saying))
+        case .notUnderstood(let saying):
+            Row(
+                errno: .protocolError,
+                message: "what is at this address does not know the request; check the url" + RemoteError.quoted(saying)
+            )
+        case .refusedContent(let saying):
+            Row(errno: .invalidArgument, message: "the service refused the file" + RemoteError.quoted(saying))
+        case .notPublished(let saying):
+            Row(
+                errno: .invalidArgument,
+                message: "the service has the file and did not publish it; check publish, then retry"
+                    + RemoteError.quoted(saying))
+        case .processing:
+            Row(
+                errno: .resourceTemporarilyUnavailable,
+                message: "the service has the file and is still working on it", isTemporary: true)
         case .sessionTypeNotLinked(let type):
             Row(
                 errno: .permissionDenied,
@@ -150,6 +192,15 @@ extension RemoteError {
         default:
             Row(errno: errno, message: "the \(step.rawValue) failed with \(errno.symbol)")
         }
+    }
+
+    private static func quoted(_ words: String) -> String { words.isEmpty ? "" : ": \(words)" }
+
+    private static func sentence(ofClock seconds: Int64) -> String {
+        let amount = abs(seconds)
+        let span = amount < 120 ? "\(amount) s" : amount < 7200 ? "\(amount / 60) min" : "\(amount / 3600) h"
+        return "this machine's clock is \(span) \(seconds > 0 ? "behind" : "ahead of") the service's, which refuses "
+            + "requests for that; set the clock"
     }
 
     private static func sentence(of step: AccountStep) -> String {

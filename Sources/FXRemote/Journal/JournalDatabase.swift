@@ -10,7 +10,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 6
+    private static let version: Int64 = 7
 
     init(path: String) throws(RemoteError) {
         do {
@@ -30,6 +30,7 @@ struct JournalDatabase: Sendable {
             if (1...3).contains(found) { try queue.write { try JournalDatabase.addDiscards($0) } }
             if (1...4).contains(found) { try queue.write { try JournalDatabase.addExpiry($0) } }
             if (1...5).contains(found) { try queue.write { try JournalDatabase.addProcessing($0) } }
+            if (1...6).contains(found) { try queue.write { try JournalDatabase.addDetails($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -41,7 +42,8 @@ struct JournalDatabase: Sendable {
                     kind INTEGER NOT NULL, mode INTEGER NOT NULL, owner INTEGER NOT NULL,
                     modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, created INTEGER NOT NULL, created_ns INTEGER NOT NULL,
                     session TEXT, upload TEXT, size INTEGER, sha256 BLOB, remote_id TEXT, committed INTEGER, committed_ns INTEGER,
-                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0, expires INTEGER, processing TEXT, life TEXT);
+                    moving_from BLOB, owner_group INTEGER NOT NULL DEFAULT 0, expires INTEGER, processing TEXT, life TEXT,
+                    details TEXT);
                 CREATE TABLE revisions (
                     id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, state TEXT NOT NULL, upload TEXT NOT NULL,
                     size INTEGER NOT NULL, sha256 BLOB, sealed INTEGER, sealed_ns INTEGER, modified INTEGER NOT NULL,
@@ -50,7 +52,16 @@ struct JournalDatabase: Sendable {
                 CREATE TABLE discards (
                     upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
                     PRIMARY KEY (upload, note));
-                PRAGMA user_version = 6;
+                PRAGMA user_version = 7;
+                """)
+    }
+
+    /// From layout 6, which knew little of how a committed file got to its service.
+    private static func addDetails(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE entries ADD COLUMN details TEXT;
+                PRAGMA user_version = 7;
                 """)
     }
 
@@ -119,7 +130,7 @@ struct JournalDatabase: Sendable {
         case .put(let row):
             let committed = row.committed
             let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             try statement.execute(arguments: [
                 row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored,
                 row.kind.rawValue,
@@ -128,6 +139,7 @@ struct JournalDatabase: Sendable {
                 committed?.size.rawValue.stored, committed?.sha256?.bytes.stored, committed?.remoteID ?? row.remoteID,
                 committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
                 Int64(row.group), committed?.expires?.seconds, committed?.processing?.text, row.life?.text,
+                committed.flatMap { $0.details.isEmpty ? nil : JSONValue.object($0.details).text },
             ])
         case .dropEntry(let id):
             try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [
@@ -219,7 +231,8 @@ extension EntryRow {
                 sha256: SHA256Digest(bytes: row.bytes("sha256")),
                 remoteID: row["remote_id"], time: row.time("committed"),
                 expires: (row["expires"] as Int64?).map { Timestamp(seconds: $0) },
-                processing: (row["processing"] as String?).flatMap { FileProcessing(text: $0) })
+                processing: (row["processing"] as String?).flatMap { FileProcessing(text: $0) },
+                details: (row["details"] as String?).flatMap { JSONValue(parsing: $0)?.members } ?? [])
         }
         if kind != .file { remoteID = row["remote_id"] }
         life = (row["life"] as String?).flatMap { SessionLife(text: $0) }

@@ -40,6 +40,11 @@ struct CommittedRow: Sendable, Equatable {
     var expires: Timestamp?
     /// What the service made of it, as far as that was followed.
     var processing: FileProcessing?
+    /// What else the backend told of it: see `CommittedFile.details`.
+    var details: [JSONValue.Member] = []
+
+    /// What a person should look at although it is committed.
+    var warning: String? { details.first { $0.key == "warning" }?.value.string }
 }
 
 /// One row of `revisions`: a content on its way.

@@ -60,6 +60,8 @@ extension TreeState {
             .init("remote_id", .string(committed.remoteID)), .init("committed_at", .time(committed.time)),
             .init("mtime", .time(node.modified)),
         ]
+        if let expires = committed.expires { members.append(.init("expires", .time(expires))) }
+        members += committed.details
         return .object(members)
     }
 }

@@ -85,9 +85,19 @@ final class KeptContents: Sendable {
     /// What another content has replaced, or what the spool has given up in parts, is not kept.
     private func wants(_ row: RevisionRow, committed: CommittedRow, facts: BackendFacts) -> Bool {
         if committed.upload != row.upload || !row.freed.isEmpty { return false }
-        if let expires = committed.expires, expires <= clock.now() { return false }
+        if let end = KeptContents.end(of: committed, facts), end <= clock.now() { return false }
         // A service on this machine is as fast as the spool.
         return !facts.readsBack || keeping == .all && facts.isRemote
+    }
+
+    /// When bytes that only the spool can give back are kept no longer; nil for never.
+    private static func end(of committed: CommittedRow, _ facts: BackendFacts) -> Timestamp? {
+        if let expires = committed.expires { return expires }
+        return facts.readsBack
+            ? nil
+            : facts.keepsUnreadable.map { life in
+                Timestamp(seconds: committed.time.seconds + life.components.seconds)
+            }
     }
 
     /// Keeps the spool file of a content that has just been committed; it can be read at once, and stays at least until
@@ -98,7 +108,7 @@ final class KeptContents: Sendable {
         state.withLock { state in
             state.contents[row.upload] = Content(
                 revision: row.id, name: name, size: row.size.rawValue, isOnlyCopy: !facts.readsBack,
-                expires: committed.expires, used: state.use())
+                expires: KeptContents.end(of: committed, facts), used: state.use())
         }
         return true
     }

@@ -60,7 +60,7 @@ extension RemoteTree {
         let newest = node.revisions.last?.standing
         return switch attribute {
         case "state": (newest == nil && hasExpired(node) ? FileState.expired : node.fileState).rawValue
-        case "error": newest == nil ? node.committed?.processing.flatMap(errorText) : newest?.errorText
+        case "error": newest == nil ? node.committed.flatMap(errorText) : newest?.errorText ?? node.damage?.message
         case "processing": processingText(of: node)
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)
@@ -76,9 +76,12 @@ extension RemoteTree {
         node.committed?.expires.map { $0 <= services.clock.now() } ?? false
     }
 
-    /// Why the service does not give a file out, when that is decided.
-    private func errorText(_ processing: FileProcessing) -> String? {
-        processing.isOver ? processing.readError?.message : nil
+    /// Why the service does not give a file out, when that is decided; else what a person should look at.
+    private func errorText(_ committed: CommittedRow) -> String? {
+        if let processing = committed.processing, processing.isOver, let error = processing.readError {
+            return error.message
+        }
+        return committed.warning
     }
 
     /// When the service gives up what it has of a content on its way, or drops what is committed.

@@ -36,6 +36,14 @@ extension RemoteTree {
         try backend.facts.names.check(name, depth: depth)
     }
 
+    /// Who is told an errno only finds the sentence at the directory, and in the events.
+    func noteRefusal(of name: Name, in parent: EntryID, _ error: RemoteError) {
+        state.withLock { $0.refusals[parent] = error }
+        record(
+            "name_refused", path(of: parent).appending(name),
+            [.init("error", .string(error.message)), .init("errno", .string(error.errno.symbol))])
+    }
+
     private func createOnce(
         _ name: Name, in parent: EntryID, mode: UInt32, flags: OpenFlags, caller: Caller
     ) throws(RemoteError) -> (RemoteEntry, RemoteFile) {
@@ -50,6 +58,13 @@ extension RemoteTree {
             // Asked for after O_TRUNC took its effect.
             return (try entry(existing), file)
         }
+        let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
+        if !isTemporary {
+            do throws(RemoteError) { try backend.facts.names.checkFile(name) } catch {
+                noteRefusal(of: name, in: parent, error)
+                throw error
+            }
+        }
         services.journal.waitForRoom()
         let upload = services.spool.newUploadID()
         let file = try services.spool.create(upload, path: RelativePath([self.name] + path.components))
@@ -58,7 +73,6 @@ extension RemoteTree {
             size: .zero, terms: terms)
         let id = services.newEntryID()
         let now = services.clock.now()
-        let isTemporary = configuration.looksTemporary(name, exclusive, mode & 0o7777)
         do throws(RemoteError) {
             try state.withLock { state throws(RemoteError) in
                 _ = try state.checkChange(in: parent)
@@ -72,6 +86,7 @@ extension RemoteTree {
                 node.writers = 1
                 state.index.insert(node)
                 state.index.update(parent) { $0.modified = now }
+                state.refusals[parent] = nil
                 services.journal.enqueue(
                     state.rows(of: id, remote: self.name) + [.putRevision(revision.row(entry: id, modified: now))])
             }

@@ -33,7 +33,13 @@ extension RemoteTree {
             }
             finishMove(plan, to: newParent, as: newName)
             sealRenamed(plan.source.id, token)
-        } catch { waits.finish(token, .failure(error)) }
+        } catch {
+            switch error {
+            case .deniedEnding, .nameTooLong: noteRefusal(of: newName, in: newParent, error)
+            default: break
+            }
+            waits.finish(token, .failure(error))
+        }
         return token
     }
 
@@ -96,6 +102,7 @@ extension RemoteTree {
             source: source, target: target, path: state.index.path(of: source.id),
             newPath: state.index.path(of: newParent).appending(newName),
             isTemporary: configuration.looksTemporary(newName, false, source.mode))
+        if source.kind == .file, !plan.isTemporary { try backend.facts.names.checkFile(newName) }
         if plan.movesOnStore, !backend.facts.renamesCommitted { throw .notSupported }
         return plan
     }

@@ -66,7 +66,7 @@ extension RemoteTree {
         let now = services.clock.now()
         let row = CommittedRow(
             upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now,
-            expires: file.expires)
+            expires: file.expires, details: file.details)
         // Before anybody can see it as committed, and ask where its bytes are.
         let isKept = services.kept.keep(
             revision.row(entry: id, modified: upload.modified), committed: row, facts: backend.facts)
@@ -110,6 +110,9 @@ extension RemoteTree {
         for old in superseded { keepSuperseded(old, of: upload.path) }
         record(
             "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .text(upload.sha256?.text))])
+        if let warning = row.warning {
+            record("committed_with_doubt", upload.path, [.init("warning", .string(warning))])
+        }
         // It was touched while it was under way.
         if modified != upload.modified, backend.facts.keepsModificationTimes {
             do throws(RemoteError) { try backend.setModified(upload.path, modified) } catch {

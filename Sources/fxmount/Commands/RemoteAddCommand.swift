@@ -19,7 +19,8 @@ struct RemoteAddCommand: RunnableCommand {
                   --password-file ~/.config/fxmount/vault.password
             """)
     @Argument(help: "What it is called below sessions/.") var name: String
-    @Option(help: ArgumentHelp("local, mft, opentera, s3 or tus.", valueName: "kind")) var kind: String
+    @Option(help: ArgumentHelp("local, mft, opentera, itslearning, s3 or tus.", valueName: "kind"))
+    var kind: String
     @OptionGroup var options: RemoteOptions
     @OptionGroup var common: CommonOptions
 
@@ -51,11 +52,6 @@ struct RemoteAddCommand: RunnableCommand {
 
     private func checkedKind() throws(CommandFailure) -> RemoteKind {
         if let kind = RemoteKind(rawValue: kind) { return kind }
-        if RemoteKind.later.contains(kind) {
-            throw CommandFailure(
-                .usage, "remotes of kind \"\(kind)\" are not in this build",
-                hint: "this build has: \(RemoteKind.names.joined(separator: ", "))")
-        }
         let nearest = Suggestion.nearest(to: kind, in: RemoteKind.names)
         throw CommandFailure(
             .usage, "unknown kind \"\(displayed(kind.utf8))\"",

@@ -3,15 +3,15 @@ internal import FXSystem
 
 /// The keys of a remote as options of `remote add`.
 struct RemoteOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("mft (with /vault_rest), opentera, tus: the service.", valueName: "url")) var url:
-        String?
+    @Option(help: ArgumentHelp("mft (with /vault_rest), opentera, itslearning, tus: the service.", valueName: "url"))
+    var url: String?
     @Option(help: ArgumentHelp("s3: the service.", valueName: "url")) var endpoint: String?
     @Option(help: ArgumentHelp("s3: default us-east-1.", valueName: "name")) var region: String?
     @Option(help: ArgumentHelp("s3: an existing bucket.", valueName: "name")) var bucket: String?
     @Option(help: ArgumentHelp("s3: what all keys begin with.", valueName: "text")) var prefix: String?
     @Option(help: ArgumentHelp("s3: the public half of the key.", valueName: "id")) var accessKeyId: String?
     @Flag(inversion: .prefixedNo, help: "s3: the bucket in the path, or in the host name.") var pathStyle: Bool?
-    @Option(help: ArgumentHelp("mft, opentera: who logs in.", valueName: "name")) var username: String?
+    @Option(help: ArgumentHelp("mft, opentera, itslearning: who logs in.", valueName: "name")) var username: String?
     @Option(help: ArgumentHelp("opentera: lets mkdir make sessions of this type.", valueName: "name"))
     var sessionType: String?
     @Option(help: ArgumentHelp("opentera: the largest request the service takes.", valueName: "size"))
@@ -20,6 +20,17 @@ struct RemoteOptions: ParsableArguments {
     var layout: String?
     @Option(help: ArgumentHelp("tus: where the service serves the files, if it does.", valueName: "url"))
     var filesUrl: String?
+    @Option(help: ArgumentHelp("itslearning: what gets the files; 5009 is File.", valueName: "id"))
+    var extensionId: String?
+    @Option(help: ArgumentHelp("itslearning: needed when the account has several.", valueName: "id"))
+    var siteId: String?
+    @Option(help: ArgumentHelp("itslearning: the largest file.", valueName: "size")) var maxFileSize: String?
+    @Option(help: ArgumentHelp("itslearning: publish files into a Course or a Library.", valueName: "where"))
+    var publishLocation: String?
+    @Option(help: ArgumentHelp("itslearning: the course.", valueName: "id")) var publishCourseId: String?
+    @Option(help: ArgumentHelp("itslearning: who publishes.", valueName: "id")) var publishUserId: String?
+    @Option(help: ArgumentHelp("itslearning: the folder; none for the top.", valueName: "id"))
+    var publishParentId: String?
     @Option(help: ArgumentHelp("local: where files are kept.", valueName: "dir")) var path: String?
 
     @OptionGroup(title: "Secrets (their place, never themselves)") var secrets: SecretOptions
@@ -40,7 +51,8 @@ struct RemoteOptions: ParsableArguments {
     func given(_ context: CommandContext) throws(CommandFailure) -> [(key: String, option: String, words: [String])] {
         var found: [(key: String, option: String, words: [String])] = []
         func add(_ key: String, _ value: String?) {
-            if let value { found.append((key, "--" + key.replacing("_", with: "-"), [value])) }
+            let option = "--" + key.replacing("_", with: "-").replacing(".", with: "-")
+            if let value { found.append((key, option, [value])) }
         }
         add("url", url)
         add("endpoint", endpoint)
@@ -51,6 +63,13 @@ struct RemoteOptions: ParsableArguments {
         add("access_key_id", accessKeyId)
         found += try secrets.given(context)
         add("session_type", sessionType)
+        add("extension_id", extensionId)
+        add("site_id", siteId)
+        add("max_file_size", maxFileSize)
+        add("publish.location", publishLocation)
+        add("publish.course_id", publishCourseId)
+        add("publish.user_id", publishUserId)
+        add("publish.parent_id", publishParentId)
         add("path_style", pathStyle.map(String.init))
         add("max_body", maxBody)
         add("layout", layout)
@@ -70,7 +89,7 @@ struct RemoteOptions: ParsableArguments {
 
 /// Where a secret is. The options that would hold one are there to refuse them with what to do instead.
 struct SecretOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("mft, opentera: a file of your own with mode 600.", valueName: "file"))
+    @Option(help: ArgumentHelp("mft, opentera, itslearning: a file of your own with mode 600.", valueName: "file"))
     var passwordFile: String?
     @Option(parsing: .upToNextOption, help: ArgumentHelp("A program that prints it.", valueName: "words"))
     var passwordCommand: [String] = []

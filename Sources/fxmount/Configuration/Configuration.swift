@@ -76,7 +76,8 @@ struct Configuration: Sendable, Equatable {
         let sections = Set(known.map { String($0.prefix { $0 != "." }) } + ["remotes"])
         for (table, line) in file.tables.sorted(by: { $0.key < $1.key }) {
             let parts = table.split(separator: ".", maxSplits: 2)
-            let isRemote = parts.count == 2 && parts[0] == "remotes"
+            let isRemote =
+                parts.count == 2 && parts[0] == "remotes" || Configuration.isNestedTable(parts.map(String.init))
             if !isRemote, !sections.contains(table) {
                 throw file.unknown("section [\(table)]", table, line, sections)
             }
@@ -93,12 +94,23 @@ struct Configuration: Sendable, Equatable {
             }
         }
         for (table, _) in file.tables where table.hasPrefix("remotes.") {
+            if Configuration.isNestedTable(table.split(separator: ".", maxSplits: 2).map(String.init)) { continue }
             let name = String(table.dropFirst("remotes.".count))
             byRemote[name] = byRemote[name] ?? [:]
         }
         for (name, entries) in byRemote.sorted(by: { $0.key < $1.key }) {
             remotes.append(try RemoteSettings(reading: name, entries, of: file))
         }
+    }
+}
+
+extension Configuration {
+    /// A table inside a remote's section that some kind has.
+    private static func isNestedTable(_ parts: [String]) -> Bool {
+        parts.count == 3 && parts[0] == "remotes"
+            && RemoteKind.allCases.contains { kind in
+                kind.keys.contains { $0.isNested && $0.name.hasPrefix(parts[2] + ".") }
+            }
     }
 }
 

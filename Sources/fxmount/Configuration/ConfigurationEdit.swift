@@ -23,7 +23,10 @@ enum ConfigurationEdit {
     static func removing(remote name: String, from text: String) -> String? {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         guard let start = lines.firstIndex(where: { header($0) == ["remotes", name] }) else { return nil }
-        var end = lines[(start + 1)...].firstIndex { header($0) != nil } ?? lines.endIndex
+        // A section inside it goes with it.
+        var end =
+            lines[(start + 1)...].firstIndex { header($0).map { !$0.starts(with: ["remotes", name]) } ?? false }
+            ?? lines.endIndex
         if end < lines.endIndex {
             while end > start + 1, isComment(lines[end - 1]) { end -= 1 }
         } else if lines.last == "" {

@@ -35,7 +35,7 @@ struct ConfigurationFile: Sendable {
         self.path = path
         let lines = KeyLines(text)
         do {
-            collect(try TOMLTable(string: text), under: "", lines)
+            collect(try TOMLTable(string: text), under: "", at: nil, lines)
         } catch let error as TOMLParseError {
             throw CommandFailure(
                 .configuration,
@@ -46,15 +46,17 @@ struct ConfigurationFile: Sendable {
         }
     }
 
-    private mutating func collect(_ table: TOMLTable, under prefix: String, _ lines: KeyLines) {
+    /// - Parameter line: of the table, when it stands on one line with all that is in it.
+    private mutating func collect(_ table: TOMLTable, under prefix: String, at line: Int?, _ lines: KeyLines) {
         for key in table.keys {
             let path = prefix.isEmpty ? key : "\(prefix).\(key)"
             guard let value = table[key] else { continue }
             if let inner = value.table {
-                tables[path] = .some(lines.line(of: path))
-                collect(inner, under: path, lines)
+                let place = lines.line(of: path) ?? line
+                tables[path] = .some(place)
+                collect(inner, under: path, at: place, lines)
             } else {
-                entries[path] = Entry(value: ConfigurationFile.raw(value), line: lines.line(of: path))
+                entries[path] = Entry(value: ConfigurationFile.raw(value), line: lines.line(of: path) ?? line)
             }
         }
     }

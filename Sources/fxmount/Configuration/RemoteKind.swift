@@ -3,10 +3,7 @@ internal import FXSystem
 
 /// What a remote can be, and the keys each kind has.
 enum RemoteKind: String, Sendable, CaseIterable {
-    case local, mft, opentera, s3, tus
-
-    /// Kinds the design knows and this build does not carry.
-    static let later = ["itslearning"]
+    case local, mft, opentera, itslearning, s3, tus
 
     static var names: [String] { allCases.map(\.rawValue) }
 
@@ -36,6 +33,23 @@ enum RemoteKind: String, Sendable, CaseIterable {
                 // What the service's own web server lets through as it is installed.
                 SettingKey(path: "max_body", kind: .size, standard: .size(.mebibytes(500))),
             ]
+        case .itslearning:
+            [
+                SettingKey(path: "url", kind: .url), SettingKey(path: "username", kind: .text),
+                SettingKey(
+                    path: "extension_id", kind: .integer(RemoteKind.numbers),
+                    standard: .integer(Int(ItslearningConfiguration.fileExtension))),
+                SettingKey(path: "site_id", kind: .integer(RemoteKind.numbers)),
+                SettingKey(
+                    path: "max_file_size", kind: .size,
+                    standard: .size(ItslearningConfiguration.standardMaximumFileSize)),
+                SettingKey(
+                    path: "publish.location",
+                    kind: .choice(ItslearningPublication.Location.allCases.map(\.rawValue)), isNested: true),
+                SettingKey(path: "publish.course_id", kind: .integer(RemoteKind.numbers), isNested: true),
+                SettingKey(path: "publish.user_id", kind: .integer(RemoteKind.numbers), isNested: true),
+                SettingKey(path: "publish.parent_id", kind: .integer(RemoteKind.numbers), isNested: true),
+            ]
         case .s3:
             [
                 SettingKey(path: "endpoint", kind: .url),
@@ -57,13 +71,16 @@ enum RemoteKind: String, Sendable, CaseIterable {
         }
     }
 
+    /// Ids of a service, which counts in 32 bits.
+    private static let numbers = 1...Int(Int32.max)
+
     /// Keys a remote of this kind cannot do without.
     var required: [String] {
         switch self {
         case .local: []
         // A user name belongs to a password; an API key needs none.
         case .mft: ["url"]
-        case .opentera: ["url", "username"]
+        case .opentera, .itslearning: ["url", "username"]
         case .s3: ["endpoint", "bucket", "access_key_id"]
         case .tus: ["url"]
         }
@@ -74,7 +91,7 @@ enum RemoteKind: String, Sendable, CaseIterable {
         switch self {
         case .local: nil
         case .mft: SecretKey(stem: "password", alternative: "token", isRequired: true)
-        case .opentera: SecretKey(stem: "password", isRequired: true)
+        case .opentera, .itslearning: SecretKey(stem: "password", isRequired: true)
         case .s3: SecretKey(stem: "secret_access_key", isRequired: true)
         case .tus: SecretKey(stem: "token", isRequired: false)
         }
@@ -85,7 +102,7 @@ enum RemoteKind: String, Sendable, CaseIterable {
         switch self {
         case .local: "path"
         case .s3: "endpoint"
-        case .mft, .opentera, .tus: "url"
+        case .mft, .opentera, .itslearning, .tus: "url"
         }
     }
 }

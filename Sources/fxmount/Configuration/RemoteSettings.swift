@@ -82,11 +82,6 @@ extension RemoteSettings {
                 "the remote \"\(name)\" needs a kind: \(RemoteKind.names.joined(separator: ", "))",
                 hint: "kind = \"local\" keeps files on this machine")
         }
-        if RemoteKind.later.contains(text) {
-            throw file.wrong(
-                "\(table).kind", entry?.line, "remotes of kind \"\(text)\" are not in this build",
-                hint: "this build has: \(RemoteKind.names.joined(separator: ", "))")
-        }
         guard let kind = RemoteKind(rawValue: text) else {
             throw file.unknown("kind \"\(displayed(text.utf8))\"", text, entry?.line, RemoteKind.names)
         }
@@ -119,6 +114,25 @@ extension RemoteSettings {
         return file.unknown("key \"\(path)\"", key, entry.line, kind.keys.map(\.name) + ["kind"])
     }
 
+    /// `publish` is whole or not there.
+    private func checkPublication(_ table: String, _ line: Int?, of file: ConfigurationFile) throws(CommandFailure) {
+        let example = "publish = { location = \"Course\", course_id = 42, user_id = 7 }"
+        let given = kind.keys.filter { $0.isNested && settings[$0.name] != nil }
+        if given.isEmpty { return }
+        var missing = ["location", "user_id"].filter { settings["publish.\($0)"] == nil }
+        let isCourse = text("publish.location") == ItslearningPublication.Location.course.rawValue
+        if isCourse, settings["publish.course_id"] == nil { missing.append("course_id") }
+        if !missing.isEmpty {
+            throw file.wrong(
+                "\(table).publish", line, "\(table).publish needs \(missing.joined(separator: ", "))", hint: example)
+        }
+        if !isCourse, settings["publish.course_id"] != nil {
+            throw file.wrong(
+                "\(table).publish", line, "\(table).publish has a course_id and its location is no course",
+                hint: example)
+        }
+    }
+
     /// What can only be said of all keys together.
     private func checkWhole(_ table: String, _ line: Int?, of file: ConfigurationFile) throws(CommandFailure) {
         let missing = kind.required.filter { settings[$0] == nil }
@@ -147,6 +161,7 @@ extension RemoteSettings {
                 table, line, "the remote \"\(name)\" of kind \(kind.rawValue) needs username beside its password",
                 hint: "or token_file with an API key in the place of both")
         }
+        if kind == .itslearning { try checkPublication(table, line, of: file) }
         if kind == .local, bool("delete") {
             throw file.wrong(
                 "\(table).delete", line, "\(table).delete: a store of kind local never removes anything",

@@ -123,6 +123,8 @@ struct SettingKey: Sendable {
     var kind: SettingKind
     var standard: SettingValue?
     var variable: String?
+    /// It stands in a table of its own inside the section: `publish = { location = … }`.
+    var isNested = false
 
     /// The keys outside `[remotes.NAME]`.
     static let general: [SettingKey] = [
@@ -147,6 +149,6 @@ struct SettingKey: Sendable {
 
     static let policies = ["keep-versions", "keep-names", "append-only", "write-once", "read-only"]
 
-    /// The part after the last dot.
-    var name: String { path.split(separator: ".").last.map(String.init) ?? path }
+    /// What it is called in its section: the part after the last dot, of a nested key all of them.
+    var name: String { isNested ? path : path.split(separator: ".").last.map(String.init) ?? path }
 }

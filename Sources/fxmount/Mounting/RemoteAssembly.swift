@@ -25,6 +25,7 @@ struct RemoteAssembly: Sendable {
         case .local: return AssembledRemote(backend: try store(settings))
         case .mft: return try mft(settings)
         case .opentera: return try openTera(settings)
+        case .itslearning: return try itslearning(settings)
         case .s3: return try s3(settings)
         case .tus: return try tus(settings)
         }
@@ -77,6 +78,30 @@ struct RemoteAssembly: Sendable {
         let transport = try transport(to: origin, settings)
         return AssembledRemote(
             backend: MFTService(configuration, transport: transport, basePath: origin.basePath, clock: .system),
+            stop: { transport.stop() })
+    }
+
+    private func itslearning(_ settings: RemoteSettings) throws(CommandFailure) -> AssembledRemote {
+        let origin = try origin(of: settings)
+        var configuration = ItslearningConfiguration(
+            username: settings.text("username") ?? "", password: try requiredSecret(of: settings))
+        func number(_ key: String) -> Int64? { settings.integer(key).map { Int64($0) } }
+        configuration.extensionID = number("extension_id") ?? ItslearningConfiguration.fileExtension
+        configuration.siteID = number("site_id")
+        configuration.maximumFileSize =
+            settings.size("max_file_size") ?? ItslearningConfiguration.standardMaximumFileSize
+        configuration.operationTimeout = operationTimeout(settings)
+        if let location = settings.text("publish.location").flatMap({ ItslearningPublication.Location(rawValue: $0) }),
+            let user = number("publish.user_id")
+        {
+            configuration.publication = ItslearningPublication(
+                location: location, courseID: number("publish.course_id"), userID: user,
+                parentID: number("publish.parent_id"))
+        }
+        let transport = try transport(to: origin, settings)
+        return AssembledRemote(
+            backend: ItslearningService(
+                configuration, transport: transport, basePath: origin.basePath, clock: .system),
             stop: { transport.stop() })
     }
 

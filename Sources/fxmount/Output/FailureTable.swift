@@ -43,14 +43,15 @@ extension CommandFailure {
     private init(_ error: RemoteError) {
         let status: ExitStatus =
             switch error {
-            case .credentials, .noSecret, .forbidden, .accountNeeds, .sessionTypeNotLinked, .sessionTypeUnknown:
+            case .credentials, .noSecret, .forbidden, .accountNeeds, .sessionTypeNotLinked, .sessionTypeUnknown,
+                .clockWrong, .securityRefused:
                 .credentials
-            case .untrustedServer: .configuration
+            case .untrustedServer, .wrongExtension, .notUnderstood: .configuration
             case .protected: .policy
             case .verificationMismatch: .verification
             case .incomplete: .workLeft
             case .journal(.newer), .notSupported, .sessionClosed, .reservedName, .unrepresentableName, .tooLarge,
-                .changed, .expired:
+                .changed, .expired, .deniedEnding, .nameTooLong, .refusedContent, .notPublished:
                 .refused
             default: error.isTemporary ? .temporary : .failure
             }
