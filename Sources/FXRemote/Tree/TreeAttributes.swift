@@ -57,7 +57,7 @@ extension RemoteTree {
         let newest = node.revisions.last?.standing
         return switch attribute {
         case "state": (newest == nil && hasExpired(node) ? FileState.expired : node.fileState).rawValue
-        case "error": newest == nil ? node.committed?.processing.flatMap(errorText) : newest?.errorText
+        case "error": newest == nil ? node.committed?.processing?.endError?.message : newest?.errorText
         case "processing": processingText(of: node)
         case "progress": progress(of: node, newest)
         case "attempts": String(newest?.attempts ?? 0)
@@ -71,11 +71,6 @@ extension RemoteTree {
 
     private func hasExpired(_ node: Node) -> Bool {
         node.committed?.expires.map { $0 <= services.clock.now() } ?? false
-    }
-
-    /// Why the service does not give a file out, when that is decided.
-    private func errorText(_ processing: FileProcessing) -> String? {
-        processing.isOver ? processing.readError?.message : nil
     }
 
     /// Acknowledged bytes, a slash, all bytes.
