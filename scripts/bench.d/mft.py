@@ -102,9 +102,12 @@ class Bench:
             blocks.append("\n".join(lines))
         (self.base / "curl.conf").write_text("\nnext\n".join(blocks) + "\n")
         begin = time.monotonic()
-        subprocess.run(["curl", "-sS", "--parallel", "--parallel-immediate", "--parallel-max", "4", "-K",
-                        self.base / "curl.conf"], check=True)
+        done = subprocess.run(["curl", "-sS", "--parallel", "--parallel-immediate", "--parallel-max", "4", "-K",
+                               self.base / "curl.conf"], stderr=subprocess.PIPE, text=True)
         self.curl.append(time.monotonic() - begin)
+        # With several at once it shows its progress whatever it is told.
+        if done.returncode != 0:
+            sys.exit(f"bench: curl failed: {done.stderr}")
         self.ask("POST", "/vault_rest/transfer_file", {**bearer, "group_id": group, "file_id": file})
         self.ask("DELETE", "/vault_rest/transfer", {**bearer, "group_id": group})
 

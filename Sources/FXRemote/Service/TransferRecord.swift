@@ -77,10 +77,10 @@ extension RemoteTree {
                     return nil
                 }
                 return TransferRecord(
-                    path: RelativePath([name] + state.index.path(of: id).components), state: .committed,
-                    size: committed.size,
-                    acknowledged: committed.size, attempts: 0, sha256: committed.sha256?.text, committed: committed.time
-                )
+                    path: RelativePath([name] + state.index.path(of: id).components), state: node.fileState,
+                    size: committed.size, acknowledged: committed.size, attempts: 0,
+                    error: committed.processing?.endError?.message, sha256: committed.sha256?.text,
+                    committed: committed.time)
             }
         }
     }

@@ -78,10 +78,7 @@ extension RemoteTree {
 
     /// Why the service does not give a file out, when that is decided; else what a person should look at.
     private func errorText(_ committed: CommittedRow) -> String? {
-        if let processing = committed.processing, processing.isOver, let error = processing.readError {
-            return error.message
-        }
-        return committed.warning
+        committed.processing?.endError?.message ?? committed.warning
     }
 
     /// When the service gives up what it has of a content on its way, or drops what is committed.

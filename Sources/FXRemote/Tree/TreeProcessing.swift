@@ -18,7 +18,9 @@ extension RemoteTree {
     func follow(_ session: EntryID) {
         if !backend.facts.processesFiles { return }
         let isNeeded = state.withLock { state in
-            state.index[session]?.session == .complete && !state.processed(in: session).pending.isEmpty
+            // What was committed shows up beside the sessions.
+            if !backend.facts.listsSessions { state.forgetListingsOutsideSessions() }
+            return state.index[session]?.session == .complete && !state.processed(in: session).pending.isEmpty
         }
         if isNeeded { engine.submit(.follow(self, session, Following())) }
     }
@@ -29,6 +31,7 @@ extension RemoteTree {
     ) -> TransferJob.Outcome {
         let (pending, words) = state.withLock { $0.processed(in: session) }
         if pending.isEmpty {
+            if !backend.facts.listsSessions { state.withLock { $0.forgetListingsOutsideSessions() } }
             record("session_processed", path(of: session), [.init("files", .string(words))])
             return TransferJob.Outcome(finding: .nothing)
         }
@@ -126,6 +129,13 @@ extension FileProcessing {
 }
 
 extension TreeState {
+    /// Directories that are not in a session are asked for anew when somebody looks.
+    fileprivate mutating func forgetListingsOutsideSessions() {
+        for id in listings.keys where id != .root && !isInSession(id) && listings[id]?.isUnderWay != true {
+            listings[id] = nil
+        }
+    }
+
     /// Files the service has not decided about, in the order of their ids, and all of them by the service's words.
     fileprivate func processed(in id: EntryID) -> (pending: [(id: EntryID, stored: StoredFile)], words: String) {
         var pending: [(id: EntryID, stored: StoredFile)] = []

@@ -43,6 +43,9 @@ public struct FileProcessing: Sendable, Equatable {
         }
     }
 
+    /// Why it will not be given out; nil when it is, or that is not decided.
+    var endError: RemoteError? { isOver ? readError : nil }
+
     /// `Blocked`, `Blocked: Infected`.
     var words: String { word + (reason.map { ": " + $0 } ?? "") }
 

@@ -94,7 +94,7 @@ struct RemoteAddCommand: RunnableCommand {
             }
             throw CommandFailure(
                 .usage, "a remote of kind \(kind.rawValue) needs \(options.joined(separator: ", "))",
-                hint: "see `fxmount remote add --help`")
+                hint: kind.secret?.alternative.map { "or --\($0)-file" } ?? "see `fxmount remote add --help`")
         }
         if kind == .mft, !values.contains(where: { $0.key == "username" }),
             !values.contains(where: { $0.key.hasPrefix("token_") })

@@ -295,7 +295,8 @@ private struct SessionChange {
         }
         let reason = try? session.mount.access.attributes(["user.fxmount.error"], of: session.path)[
             "user.fxmount.error"]
-        if let reason, !reason.isEmpty {
+        // What is wrong with a session that is over is not why it cannot be changed.
+        if let reason, !reason.isEmpty, failure.errno != .readOnlyFileSystem {
             failure.message = "\(displayed(session.path.utf8)): \(displayed(reason.utf8))"
             failure.hint = "`fxmount session status` shows the files by state"
         }
