@@ -24,7 +24,9 @@ struct UploadDriver {
             if deadline.hasPassed || actions.isEmpty { throw .timedOut }
             let action = actions.removeFirst()
             switch action {
-            case .finish(let file): return file
+            case .finish(let file):
+                if file.hasLeftovers { clear(upload, until: deadline) }
+                return file
             case .fail(let error): throw error
             case .abandon: throw .interrupted
             case .retry(let wait):
@@ -33,6 +35,16 @@ struct UploadDriver {
                 actions = machine.handle(.start)
             default: actions += machine.handle(event(of: action, bytes, upload, machine))
             }
+        }
+    }
+
+    /// What the engine does in the background, until it succeeds.
+    private func clear(_ upload: Upload, until deadline: ContinuousDeadline) {
+        var left = upload
+        left.sha256 = nil
+        left.note = nil
+        while !deadline.hasPassed {
+            do throws(RemoteError) { return try backend.discard(left) } catch { pause(.milliseconds(5)) }
         }
     }
 

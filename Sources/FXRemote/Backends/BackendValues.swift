@@ -144,6 +144,8 @@ public struct CommittedFile: Sendable, Equatable {
     public var size: ByteCount
     /// When the service drops it by itself; nil when it does not say so.
     public var expires: Timestamp?
+    /// Something of its upload could not be taken back, such as a claim on its name; `Backend.discard` does that later.
+    public var hasLeftovers = false
 
     public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil) {
         self.remoteID = remoteID
