@@ -33,6 +33,7 @@ extension BackendFacts.NameRules {
         func list(_ names: [Name]) -> JSONValue { .array(names.map { .string($0.description) }) }
         return [
             "maximum_length": .integer(Int64(maximumLength)), "utf8": .bool(mustBeUTF8),
+            "outer_spaces": .bool(keepsOuterSpaces),
             "excluded_bytes": .array(excludedBytes.map { .integer(Int64($0)) }),
             "reserved_for_sessions": list(reservedForSessions), "reserved_in_sessions": list(reservedInSessions),
         ]
@@ -45,6 +46,7 @@ extension BackendFacts.NameRules {
         }
         maximumLength = json["maximum_length"]?.integer.map(Int.init) ?? maximumLength
         mustBeUTF8 = json["utf8"]?.boolean ?? false
+        keepsOuterSpaces = json["outer_spaces"]?.boolean ?? true
         excludedBytes = (json["excluded_bytes"]?.elements ?? []).compactMap {
             $0.integer.flatMap { UInt8(exactly: $0) }
         }
