@@ -5,17 +5,6 @@ import Testing
 extension MountTests {
     /// A full disk says so at write(), tears nothing, and everything goes on once there is space.
     @Suite("Full disk", .root) struct FullDiskTests {
-        /// A small file system of its own for the length of a test.
-        private func withSmallDisk(_ mebibytes: Int, _ body: (String) throws -> Void) throws {
-            let path = try Scratch.directory("small")
-            try sh("mount -t tmpfs -o size=\(mebibytes)m,mode=755 tmpfs '\(path)'")
-            defer {
-                _ = try? run(["umount", "-l", path])
-                Scratch.remove(path)
-            }
-            try body(path)
-        }
-
         @Test("The spool's disk is full: ENOSPC at write, nothing torn, then on with the next file")
         func spool() throws {
             try withSmallDisk(24) { disk in

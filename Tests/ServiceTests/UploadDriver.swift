@@ -28,6 +28,7 @@ struct UploadDriver {
             switch action {
             case .finish(let file):
                 note = machine.note
+                if file.hasLeftovers { clear(upload, until: deadline) }
                 return file
             case .fail(let error): throw error
             case .abandon: throw .interrupted
@@ -37,6 +38,16 @@ struct UploadDriver {
                 actions = machine.handle(.start)
             default: actions += machine.handle(event(of: action, bytes, upload, &machine))
             }
+        }
+    }
+
+    /// What the engine does in the background, until it succeeds.
+    private func clear(_ upload: Upload, until deadline: ContinuousDeadline) {
+        var left = upload
+        left.sha256 = nil
+        left.note = nil
+        while !deadline.hasPassed {
+            do throws(RemoteError) { return try backend.discard(left) } catch { pause(.milliseconds(5)) }
         }
     }
 

@@ -126,8 +126,7 @@ class Bench:
         """The fault proxy of the tests, set to add half of the round trip in each direction."""
         program = self.options.services
         process = self.start("proxy", [
-            program, "proxy", "--upstream", f"http://127.0.0.1:{self.s3}",
-            "--round-trip", f"{self.options.delay}ms"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            program, "proxy", "--upstream", str(self.s3), "--round-trip", str(self.options.delay)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.slow = json.loads(process.stdout.readline())["port"]
 
     def start_fxmount(self):
@@ -199,6 +198,8 @@ class Bench:
         if measure == "512 MiB":
             self.timed(up, "rclone mount", ["cp", big, self.rclone_at / f"mount-{number}"])
         self.timed(up, "fxmount", ["cp", big, self.at / "sessions" / remote / "bench" / f"big-{number}"])
+        if not self.options.down:
+            return
         # Down: an object nobody here has seen, put where fxmount lists it.
         source = f"{remote}/bench/cold-{number}"
         subprocess.run(["curl", "-sSf", "-T", big, presigned("PUT", self.s3, f"/{BUCKET}/{source}")], check=True)
@@ -250,6 +251,42 @@ class Bench:
         watcher.join()
         return most
 
+    def memory(self):
+        """The most memory while 4 GiB go up, 10,000 small files are queued behind a slow line and 32 readers read."""
+        self.idle = self.resident()
+        sessions, most, done = self.at / "sessions", 0, threading.Event()
+        subprocess.run(["cp", self.base / "big", sessions / "s3" / "bench" / "read"], check=True)
+
+        def watch():
+            nonlocal most
+            while not done.is_set():
+                most = max(most, self.resident())
+                time.sleep(0.05)
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        queue = subprocess.Popen(["python3", "-c", (
+            "import sys\nfor n in range(10000):\n"
+            "    with open(f'{sys.argv[1]}/q{n}', 'wb') as f: f.write(b'x' * 16384)"), sessions / "slowjournal" / "bench"])
+        with open(self.base / "big", "rb") as big:
+            block = big.read(64 << 20)
+        upload = subprocess.Popen(["python3", "-c", (
+            "import sys\nb = sys.stdin.buffer.read()\nwith open(sys.argv[1], 'wb') as f:\n"
+            "    for _ in range(4096 * 1048576 // len(b)): f.write(b)"), sessions / "s3" / "bench" / "four"],
+            stdin=subprocess.PIPE)
+        upload.stdin.write(block)
+        upload.stdin.close()
+        readers = [subprocess.Popen(["sh", "-c", (
+            f"while dd if='{sessions}/s3/bench/read' of=/dev/null bs=1M count=32 skip={number * 7 % 100} status=none; do :; done")])
+            for number in range(32)]
+        failed = upload.wait() or queue.wait()
+        for reader in readers:
+            reader.terminate()
+        done.set()
+        watcher.join()
+        if failed:
+            sys.exit("bench: the upload or the queue failed")
+        self.busy = most
+
     def run(self):
         options = self.options
         self.start_seaweed()
@@ -258,13 +295,16 @@ class Bench:
         else:
             self.slow = self.s3
         self.start_fxmount()
-        self.start_rclone_mount()
+        if not options.memory:
+            self.start_rclone_mount()
         with open(self.base / "big", "wb") as big:
             for _ in range(options.mebibytes):
                 big.write(os.urandom(1 << 20))
         (self.base / "small").mkdir()
         for number in range(options.files):
             (self.base / "small" / f"file-{number}").write_bytes(os.urandom(16 << 10))
+        if options.memory:
+            return self.memory()
         self.idle = self.resident()
         for number in range(options.rounds):
             print(f"bench: round {number + 1} of {options.rounds}", file=sys.stderr)
@@ -327,14 +367,22 @@ def main():
     parser.add_argument("--services", help="test-services, for the delaying proxy; without it nothing is delayed")
     parser.add_argument("--quick", action="store_true", help="one short round, for looking")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/BENCHMARKS.md")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (3)")
+    parser.add_argument("--up", dest="down", action="store_false", help="uploads only")
+    parser.add_argument("--memory", action="store_true", help="only the memory of a 4 GiB upload, 10,000 queued files and 32 readers")
     parser.add_argument("--delay", type=int, default=50, help="added round trip in milliseconds")
     parser.add_argument("--keep", action="store_true", help="leave logs and data behind")
     options = parser.parse_args()
-    options.rounds, options.mebibytes, options.files = (1, 128, 200) if options.quick else (3, 512, 1000)
+    options.mebibytes, options.files = (128, 200) if options.quick or options.memory else (512, 1000)
+    rounds = 1 if options.quick else 3
+    options.rounds = options.rounds or rounds
     bench = Bench(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         bench.run()
+        if options.memory:
+            print(f"resident memory, MiB: idle {bench.idle} (≤ 64), most {bench.busy} (≤ 160)")
+            return
         page = bench.page()
         print(page, end="")
         if options.write:

@@ -67,7 +67,8 @@ public protocol Backend: Sendable {
     func setModified(_ path: RelativePath, _ time: Timestamp) throws(RemoteError)
     /// Unfinished uploads of this state directory that the service still holds.
     func unfinishedUploads() throws(RemoteError) -> [UploadID]
-    /// Forgets an unfinished upload of our own that will never be finished. Succeeds when there is none.
+    /// Forgets an unfinished upload of our own that will never be finished, or what a committed one left
+    /// (`CommittedFile.hasLeftovers`), whose file stays. Succeeds when there is nothing.
     func discard(_ upload: Upload) throws(RemoteError)
     /// Uploads the service may have without anybody here knowing where, since their answer was lost; each is told once.
     func takeLostUploads() -> [LostUpload]

@@ -96,7 +96,8 @@ public struct BackendFacts: Sendable, Equatable {
         public init() {}
 
         /// - Parameter depth: 0 for a session, 1 for an entry directly in it.
-        func check(_ name: Name, depth: Int) throws(RemoteError) {
+        /// - Throws: `.unrepresentableName`, `.reservedName`.
+        public func check(_ name: Name, depth: Int) throws(RemoteError) {
             if name.count > maximumLength { throw .unrepresentableName }
             if mustBeUTF8, !String(decoding: name.bytes, as: UTF8.self).utf8.elementsEqual(name.bytes) {
                 throw .unrepresentableName

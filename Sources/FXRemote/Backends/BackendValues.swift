@@ -160,6 +160,8 @@ public struct CommittedFile: Sendable, Equatable {
     public var expires: Timestamp?
     /// What else is known of how it got there, as members of an object; kept in the journal, shown in the receipt.
     public var details: [JSONValue.Member]
+    /// Something of its upload could not be taken back, such as a claim on its name; `Backend.discard` does that later.
+    public var hasLeftovers = false
 
     public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil, details: [JSONValue.Member] = []) {
         self.remoteID = remoteID

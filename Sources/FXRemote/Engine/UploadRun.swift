@@ -115,7 +115,7 @@ final class UploadRun: Sendable {
         let backend = tree.backend
         switch action {
         case .recordIntent:
-            tree.recordIntent(entry, revision)
+            try tree.recordIntent(entry, revision)
             return .recorded
         case .reconcile: return .reconciled(try backend.standing(of: upload))
         case .adopt:

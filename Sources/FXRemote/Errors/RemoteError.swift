@@ -97,6 +97,8 @@ public enum RemoteError: Error, Sendable, Equatable {
     case protocolViolation
     /// What the service holds is not what was sent.
     case verificationMismatch
+    /// A change of bytes that only the service has: the spool's disk was too small to keep them.
+    case passedOn
     /// The service forgot parts of an upload that the spool had given up already.
     case partsLost
     /// The bytes changed under a reader.

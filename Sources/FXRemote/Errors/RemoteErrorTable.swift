@@ -171,6 +171,13 @@ extension RemoteError {
                 message:
                     "the remote lost parts of the file that were no longer kept here (spool.keep = none); write it again"
             )
+        // ENOSPC: with a larger disk it would work.
+        case .passedOn:
+            Row(
+                errno: .noSpace,
+                message:
+                    "the disk was too small to keep the beginning of the file, which is at the remote: it can only grow; free some space and write it again"
+            )
         case .changed: Row(errno: .staleNFSFileHandle, message: "the file changed on the remote; open it again")
         case .expired: Row(errno: .staleNFSFileHandle, message: "the remote no longer keeps this file")
         case .journal(.newer):

@@ -28,6 +28,14 @@ public enum JournalCheck {
         }
     }
 
+    /// The uploads that the next mount goes on with or lets its remotes forget. Changes nothing.
+    public static func uploads(path: String) throws(RemoteError) -> Set<UploadID> {
+        let names = try read(path) { database in
+            try String.fetchAll(database, sql: "SELECT upload FROM revisions UNION SELECT upload FROM discards")
+        }
+        return Set(names.map { UploadID($0) })
+    }
+
     private static func read<Value>(_ path: String, _ body: (Database) throws -> Value) throws(RemoteError) -> Value {
         do {
             var configuration = Configuration()

@@ -85,6 +85,8 @@ struct UploadMachine: Sendable {
     var isIdle: Bool { stage == .idle }
     /// True while an attempt is to end because the draft goes another way.
     var isLeaving: Bool { ending == .abandon }
+    /// Everything that may be sent is acknowledged.
+    var waitsForGrowth: Bool { stage == .sending && flights.isEmpty }
     /// How many chunks are with the service.
     var chunksUnderWay: Int { flights.values.count { !$0.isWaiting } }
 

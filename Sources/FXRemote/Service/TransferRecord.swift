@@ -143,6 +143,10 @@ extension RemoteTree {
             .init("reads_ranges", .bool(facts.readsRanges)), .init("size_needed_first", .bool(facts.needsSizeFirst)),
             .init("chunk_size", .bytes(facts.preferredChunk)),
             .init("parallel_chunks", .integer(Int64(facts.parallelChunks))),
+            .init("session_depth", .integer(Int64(facts.sessionDepth))),
+            .init("makes_directories", .bool(facts.makesDirectories)), .init("names", facts.names.json),
+            .init("passes_through_spool", .bool(facts.uploadsWhileWriting && services.kept.passesOn)),
+            .init("spool_space", (try? services.spool.space()).map { .bytes($0.available) } ?? .null),
         ])
     }
 }

@@ -152,6 +152,9 @@ final class KeptContents: Sendable {
         if let content = state.withLock({ $0.take(upload) }) { remove([content]) }
     }
 
+    /// Bytes that a service has acknowledged may go before the file is there as a whole.
+    var passesOn: Bool { keeping != .all }
+
     /// What may go for room.
     var spareBytes: UInt64 { state.withLock { $0.spare } }
 

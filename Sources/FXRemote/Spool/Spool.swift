@@ -13,6 +13,9 @@ final class Spool: Sendable {
     private let counter = Atomic<UInt64>(0)
 
     private static let pathAttribute = "user.fxmount.path"
+    private static let incompleteAttribute = "user.fxmount.incomplete"
+    /// At the end of the name of what is recovered without its beginning.
+    private static let incompleteEnding = Array(".incomplete".utf8)
 
     /// Makes `spool/` and `recovered/` in the state directory.
     init(stateDirectory path: String) throws(RemoteError) {
@@ -52,6 +55,17 @@ final class Spool: Sendable {
         }
     }
 
+    /// Its beginning is about to go: what is recovered of it after a crash is not taken for the whole.
+    func markIncomplete(_ file: SpoolFile) {
+        // As with the path: only a hint, and the journal has it too, a moment later.
+        try? file.descriptor.setAttribute(Spool.incompleteAttribute, to: Array("1".utf8))
+    }
+
+    func isIncomplete(_ name: Name) -> Bool {
+        guard let file = try? directory.open(name, .readOnly) else { return false }
+        return (try? file.attribute(Spool.incompleteAttribute)) != nil
+    }
+
     func remove(_ name: Name, because reason: SpoolRemoval.Reason) throws(RemoteError) {
         do throws(Errno) { try SpoolRemoval.remove(name, from: directory, because: reason) } catch {
             throw .local(error, during: .spool)
@@ -78,7 +92,7 @@ final class Spool: Sendable {
             for component in path.components.dropLast() {
                 place = try place.openOrMakeDirectory(component, mode: 0o700)
             }
-            let wanted = path.name ?? name
+            let wanted = isIncomplete(name) ? Spool.incomplete(path.name ?? name) : path.name ?? name
             var attempt = wanted
             var number = 1
             while true {
@@ -100,6 +114,11 @@ final class Spool: Sendable {
             try place.sync()
             return path.parent.appending(attempt)
         } catch { throw .local(error, during: .recovery) }
+    }
+
+    private static func incomplete(_ name: Name) -> Name {
+        let kept = name.bytes.prefix(Name.maximumLength - incompleteEnding.count)
+        return (try? Name(validating: Array(kept) + incompleteEnding)) ?? name
     }
 
     func recoveredFiles() throws(RemoteError) -> [RelativePath] {

@@ -78,7 +78,7 @@ public final class RemoteFile: Sendable {
         try checkFailure()
         try changeWhole(from: offset, to: offset &+ UInt64(buffer.count), by: caller) { draft throws(RemoteError) in
             try draft.checkRefusal()
-            return try makingRoom(for: UInt64(buffer.count)) { () throws(RemoteError) in
+            return try makingRoom(for: UInt64(buffer.count), of: draft, by: caller) { () throws(RemoteError) in
                 try unsafe draft.write(buffer, at: offset)
             }
         }
@@ -136,22 +136,22 @@ public final class RemoteFile: Sendable {
         let (end, overflow) = offset.addingReportingOverflow(length)
         if overflow || length == 0 { throw .invalidArgument }
         try changeWhole(from: offset, to: end, by: caller) { draft throws(RemoteError) in
-            try makingRoom(for: length) { () throws(RemoteError) in
+            try makingRoom(for: length, of: nil, by: caller) { () throws(RemoteError) in
                 try draft.allocate(offset..<end, growing: growing)
             }
         }
     }
 
-    /// What the spool only keeps to be read goes before a write fails for want of space. A failed change has changed
-    /// nothing, so it can be repeated.
-    private func makingRoom<Result>(for count: UInt64, _ body: () throws(RemoteError) -> Result)
-        throws(RemoteError) -> Result
-    {
+    /// What the spool only keeps to be read goes before a write fails for want of space; then what the service has of
+    /// the draft already. A failed change has changed nothing, so it can be repeated.
+    private func makingRoom<Result>(
+        for count: UInt64, of draft: Revision?, by caller: Caller?, _ body: () throws(RemoteError) -> Result
+    ) throws(RemoteError) -> Result {
         while true {
             do throws(RemoteError) { return try body() } catch {
-                guard error == .local(.noSpace, during: .spool), tree.services.kept.makeRoom(for: count) else {
-                    throw error
-                }
+                if error != .local(.noSpace, during: .spool) { throw error }
+                if tree.services.kept.makeRoom(for: count) { continue }
+                guard let draft, try tree.passOn(draft, of: entry, for: caller?.thread) else { throw error }
             }
         }
     }

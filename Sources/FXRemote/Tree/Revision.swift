@@ -139,7 +139,12 @@ final class Revision: Sendable {
         let size = size.rawValue
         if offset >= size { return 0 }
         let count = Int(min(UInt64(buffer.count), size - offset))
-        return try unsafe content().read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+        try checkHeld(offset..<offset + UInt64(count))
+        let got = try unsafe content().read(
+            into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+        // Given up meanwhile, the blocks were read as zeros.
+        try checkHeld(offset..<offset + UInt64(count))
+        return got
     }
 
     /// The spool file; opened again when it was given back.
@@ -167,7 +172,7 @@ final class Revision: Sendable {
     func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Aftermath? {
         let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
         if overflow || end > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
-        guard let before = enter() else { return nil }
+        guard let before = try enter(changingFrom: offset) else { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
@@ -212,7 +217,7 @@ final class Revision: Sendable {
 
     /// Reserves `range` for a caller of fallocate(2); grows the file when `growing`. Returns nil when sealed.
     func allocate(_ range: Range<UInt64>, growing: Bool) throws(RemoteError) -> Aftermath? {
-        guard let before = enter() else { return nil }
+        guard let before = try enter(changingFrom: range.lowerBound) else { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) {
@@ -231,7 +236,7 @@ final class Revision: Sendable {
     /// - Returns: nil when it is sealed.
     func truncate(to size: ByteCount) throws(RemoteError) -> Aftermath? {
         if size.rawValue > UInt64(Int64.max) { throw .local(.fileTooLarge, during: .spool) }
-        if enter() == nil { return nil }
+        if try enter(changingFrom: size.rawValue) == nil { return nil }
         do throws(RemoteError) {
             let file = try content()
             do throws(Errno) { try file.descriptor.truncate(to: size) } catch {
@@ -258,6 +263,19 @@ final class Revision: Sendable {
             state.inside += 1
             return .some(state.size)
         } ?? nil
+    }
+
+    /// The same for a change of the bytes from `offset` on.
+    /// - Throws: `.passedOn` when they are the service's alone.
+    private func enter(changingFrom offset: UInt64) throws(RemoteError) -> UInt64? {
+        guard let size = enter() else { return nil }
+        do throws(RemoteError) {
+            try monitor.withLock { state throws(RemoteError) in try state.checkGrowth(from: offset) }
+        } catch {
+            leave { _ in Aftermath() }
+            throw error
+        }
+        return size
     }
 
     @discardableResult

@@ -60,6 +60,12 @@ extension RemoteTree {
         return discards
     }
 
+    /// The row of what a committed upload left at the service.
+    func discardRow(of upload: Upload) -> DiscardRow {
+        // Without the note: what that was for has become the file.
+        DiscardRow(upload: upload.id, remote: name, path: upload.path, directoryID: upload.directoryID, note: nil)
+    }
+
     /// The row of a draft that the last run had begun to send.
     func discardRow(_ row: RevisionRow) -> DiscardRow {
         state.withLock { state in

@@ -224,7 +224,10 @@ extension RemoteTree {
         do throws(RemoteError) {
             var size = ByteCount.zero
             if let sealed = source.sealed {
-                do throws(RemoteError) { size = try sealed.content().copy(to: file.descriptor) } catch {
+                do throws(RemoteError) {
+                    try sealed.checkHeld(0..<1)
+                    size = try sealed.content().copy(to: file.descriptor)
+                } catch {
                     // It was committed in between and its spool file is gone; the remote has the same bytes.
                     if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
                     size = try openStored(id).copy(to: file.descriptor)
@@ -271,6 +274,7 @@ extension RemoteTree {
         if let damage { return sealed(.failure(damage)) }
         guard let draft else { return sealed(.success(nil)) }
         do throws(RemoteError) {
+            try draft.passOnAtHand()
             if try !draft.prepareSeal() {
                 endSealing(id)
                 return sealed(.success(draft.isDiscarded ? nil : draft))

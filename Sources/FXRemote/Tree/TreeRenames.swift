@@ -67,6 +67,8 @@ extension RemoteTree {
                 }
                 // What the service may have heard of under the old name must be settled first.
                 let touched = state.index.files(below: plan.source.id) + [plan.target].compactMap { $0 }
+                // Its beginning would have to be sent again, and is not here.
+                if touched.contains(where: { $0.draft?.hasPassedOn ?? false }) { throw RemoteError.busy }
                 discards += withdraw(touched, &state)
                 if !touched.allSatisfy({ state.index[$0.id]?.isSettled ?? true }) { return nil }
                 if state.isPromised(newName, in: newParent) || state.isPromised(name, in: parent) { return nil }

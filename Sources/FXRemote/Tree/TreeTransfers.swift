@@ -34,10 +34,17 @@ extension RemoteTree {
         if let run, run.revision === draft { engine.submit(aftermath.actions.map(run.step)) }
     }
 
-    /// Records durably that the service is about to hear of an upload.
-    func recordIntent(_ id: EntryID, _ revision: Revision) {
-        // Not waited for: the seal is durable, and a recovered upload always asks the service first.
-        journalProgress(id, revision)
+    /// Records that the service is about to hear of an upload. Durably of a draft: after a crash nobody would ask the
+    /// service for it, and what it had would stay there.
+    func recordIntent(_ id: EntryID, _ revision: Revision) throws(RemoteError) {
+        guard revision.phase == .draft else {
+            // Not waited for: the seal is durable, and a recovered upload always asks the service first.
+            return journalProgress(id, revision)
+        }
+        let row = state.withLock { state in
+            state.index[id].map { revision.row(entry: id, modified: $0.modified) }
+        }
+        if let row { try services.journal.commit([.putRevision(row)]) }
     }
 
     /// Keeps durably what the backend has to know to go on with an upload.
@@ -57,6 +64,18 @@ extension RemoteTree {
         }
     }
 
+    /// The disk is full: the service has some of a draft already, or will have.
+    /// - Returns: true when there is more room now.
+    func passOn(_ draft: Revision, of id: EntryID, for thread: Int32?) throws(RemoteError) -> Bool {
+        let isSent = state.withLock { state in !(state.index[id]?.isTemporary ?? true) && !state.isDraining }
+        if !isSent || !backend.facts.uploadsWhileWriting || !services.kept.passesOn { return false }
+        let hasRoom = try draft.passOn(
+            patience: configuration.operationTimeout,
+            isDying: { thread.map { WaitingProcess.isDying(thread: $0) } ?? false })
+        if hasRoom { journalProgress(id, draft) }
+        return hasRoom
+    }
+
     func modified(of id: EntryID) -> Timestamp? { state.withLock { $0.index[id]?.modified } }
 
     /// The service has it: journal, then the spool file goes, then whoever waits is told.
@@ -70,6 +89,7 @@ extension RemoteTree {
         // Before anybody can see it as committed, and ask where its bytes are.
         let isKept = services.kept.keep(
             revision.row(entry: id, modified: upload.modified), committed: row, facts: backend.facts)
+        let leftovers = file.hasLeftovers ? discardRow(of: upload) : nil
         let (woken, modified, superseded, discards) = state.withLock { state in
             var superseded: [Revision] = []
             var discards: [DiscardRow] = []
@@ -96,7 +116,8 @@ extension RemoteTree {
             let modified = node?.modified ?? upload.modified
             var committed = revision.row(entry: id, modified: modified)
             committed.state = .committed
-            services.journal.enqueue([.putRevision(committed)]) { [self] result in
+            let left = leftovers.map { [JournalChange.putDiscard($0)] } ?? []
+            services.journal.enqueue([.putRevision(committed)] + left) { [self] result in
                 // Only what the journal knows as committed may lose its spool file.
                 guard case .success = result else { return }
                 if let old, old != upload.id { services.kept.drop(old) }
@@ -104,7 +125,7 @@ extension RemoteTree {
             }
             return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded, discards)
         }
-        for row in discards { discard(row) }
+        for row in discards + [leftovers].compactMap({ $0 }) { discard(row) }
         // Handles may keep the revision; its blocks are to be free again.
         revision.releaseContent()
         for old in superseded { keepSuperseded(old, of: upload.path) }

@@ -16,7 +16,7 @@ struct DoctorCommand: RunnableCommand {
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
-        let checks = SystemChecks.all(context) + StateChecks.all(application, context)
+        let checks = SystemChecks.all(context) + StateChecks.all(application, context) + RemoteChecks.all(context)
         let isSound = !checks.contains { $0.result == .fail }
         context.printer.document(["ok": .bool(isSound), "checks": .array(checks.map(\.json))])
         for check in checks where check.result != .ok || context.printer.volume != .quiet {

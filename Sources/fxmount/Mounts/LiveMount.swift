@@ -1,3 +1,4 @@
+internal import FXRemote
 internal import FXSystem
 
 /// A mount of ours, looked at from outside.
@@ -21,6 +22,12 @@ struct LiveMount: Sendable {
             throw CommandFailure(.failure, "\(displayed(path.utf8)): status.json is not JSON", path: path)
         }
         return value
+    }
+
+    /// What can be known of a remote before something is sent; nil when the mount has none of this name.
+    func limits(of remote: String) throws(CommandFailure) -> RemoteLimits? {
+        let text = try access.read(stateFiles + "/limits.json")
+        return JSONValue(parsing: text)?["remotes"]?.elements?.compactMap(RemoteLimits.init).first { $0.name == remote }
     }
 
     /// One value a transfer.

@@ -58,6 +58,11 @@ struct MountAccess: Sendable {
         try call("entries", path, attributes, "cannot list").elements ?? []
     }
 
+    /// Everything below a directory, each `{"path","directory","size","modified","state"}`.
+    func tree(_ path: String) throws(CommandFailure) -> [JSONValue] {
+        try call("tree", path, [], "cannot list", limit: MountAccess.largeAnswer).elements ?? []
+    }
+
     func makeDirectory(_ path: String) throws(CommandFailure) {
         _ = try call("makeDirectory", path, [], "cannot make")
     }

@@ -9,7 +9,7 @@ struct MountCallCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "__mount-call", shouldDisplay: false)
 
     enum Call: String, ExpressibleByArgument, CaseIterable {
-        case answers, read, attributes, set, sync, kind, entries, makeDirectory, copy
+        case answers, read, attributes, set, sync, kind, entries, tree, makeDirectory, copy
     }
 
     @Argument var call: Call
@@ -68,6 +68,7 @@ struct MountCallCommand: ParsableCommand {
                 found.append(.object(members))
             }
             return .array(found)
+        case .tree: return .array(try tree())
         case .makeDirectory:
             let parts = path.split(separator: "/")
             guard let last = parts.last, let name = try? Name(String(last)) else { throw .invalidArgument }
@@ -89,6 +90,23 @@ struct MountCallCommand: ParsableCommand {
             let status = try OwnedDescriptor.open(absolute: path, [.pathOnly]).status()
             return ["directory": .bool(status.isDirectory), "size": .bytes(status.size)]
         }
+    }
+
+    private func tree() throws(Errno) -> [JSONValue] {
+        var found: [JSONValue] = []
+        let root = try OwnedDescriptor.open(absolute: path, [.readOnly, .directory])
+        try PlanWalk(root).forEach { path, status throws(Errno) in
+            var state: String?
+            if status.isRegular {
+                let file = try root.openBeneath(path, [.pathOnly, .noFollow])
+                state = (try? file.attribute("user.fxmount.state")).map { String(decoding: $0, as: UTF8.self) }
+            }
+            found.append([
+                "path": .string(String(decoding: path.bytes, as: UTF8.self)), "directory": .bool(status.isDirectory),
+                "size": .bytes(status.size), "modified": .integer(status.modified.seconds), "state": .text(state),
+            ])
+        }
+        return found
     }
 
     /// Files under `.fxmount` are made when opened and tell no size: read to the end.

@@ -7,8 +7,8 @@ extension S3Service {
     public func standing(of upload: Upload) throws(RemoteError) -> UploadStanding {
         let key = try layout.file(upload)
         return try perform { () throws(S3Failure) in
-            if let committed = try committed(upload, key) {
-                if upload.note != nil { releaseClaim(upload, key) }
+            if var committed = try committed(upload, key) {
+                if upload.note != nil { committed.hasLeftovers = !releaseClaim(upload, key) }
                 return .committed(committed)
             }
             guard let note = upload.note else { return .nothing }
@@ -57,11 +57,11 @@ extension S3Service {
     public func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile {
         let key = try layout.file(upload)
         return try perform { () throws(S3Failure) in
-            let file = try finish(upload, key)
+            var file = try finish(upload, key)
             memory.forget(upload.id)
             if let note = upload.note {
                 if upload.size == .zero { try client.abortUpload(note, key) }
-                releaseClaim(upload, key)
+                file.hasLeftovers = !releaseClaim(upload, key)
             }
             return file
         }
@@ -193,15 +193,18 @@ extension S3Service {
         return object.id.tag.map { .holds($0) } ?? .absent
     }
 
-    /// The file is there, so a failure is none of the upload's. A claim that stays holds up nobody of this state
-    /// directory, and others for a day at most; the second attempt is for an answer that was lost.
-    private func releaseClaim(_ upload: Upload, _ key: S3Key) {
+    /// The file is there, so a failure is none of the upload's: the claim is given back later. The second attempt is for
+    /// an answer that was lost.
+    /// - Returns: true when the claim is gone.
+    private func releaseClaim(_ upload: Upload, _ key: S3Key) -> Bool {
         var failure: RemoteError?
         for _ in 0..<2 {
-            do throws(S3Failure) { return try claims.release(key, of: upload.id) } catch {
-                failure = client.remoteError(error)
-            }
+            do throws(S3Failure) {
+                try claims.release(key, of: upload.id)
+                return true
+            } catch { failure = client.remoteError(error) }
         }
-        logger.warning("the claim on \(key.encoded) stays: \(failure?.message ?? "")")
+        logger.info("the claim on \(key.encoded) stays for now: \(failure?.message ?? "")")
+        return false
     }
 }

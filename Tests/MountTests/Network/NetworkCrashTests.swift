@@ -1,0 +1,186 @@
+import CSyscalls
+import FXSystem
+import Glibc
+import ServiceFixtures
+import Testing
+
+extension MountTests {
+    /// The daemon killed while it sends, and the service gone in the middle: at the end every sealed file is there once.
+    @Suite("Network crashes", .root) struct NetworkCrashTests {
+        private func setup(_ kind: NetworkKind, alone: Bool = false) -> NetworkSetup {
+            var setup = NetworkSetup(kind)
+            setup.alone = alone
+            setup.seconds = 500
+            return setup
+        }
+
+        @Test(
+            "Killed at system calls of journal, spool and network, the daemon loses and doubles nothing",
+            .enabled(if: FaultInjector.isAvailable, "needs strace"), arguments: NetworkKind.allCases)
+        func killPoints(kind: NetworkKind) throws {
+            let wanted = Environment.number("FXMOUNT_NETWORK_KILL_POINTS", default: kind == .opentera ? 8 : 24)
+            let network = try NetworkMount(setup(kind))
+            let mounted = network.mounted
+            var random = SeededRandom.forTest("networkKillPoints")
+            var (kills, round) = (0, 0)
+            var exhausted: Set<String> = []
+            var hit: [String: Int] = [:]
+            try mounted.start()
+            search: for count in [1, 2, 3, 5, 8, 13] {
+                for call in [
+                    "fdatasync", "pwrite64", "sendto", "recvfrom", "unlinkat", "fallocate", "connect", "openat",
+                ]
+                where !exhausted.contains(call) {
+                    round += 1
+                    let upload = try NetworkUpload(network, "k\(round)", "\(call) \(count)", &random)
+                    let injector = try FaultInjector(
+                        daemon: mounted.process, calls: call, injection: "signal=SIGKILL:when=\(count)")
+                    upload.perform()
+                    let diedInUse = mounted.hasDied()
+                    injector.detach()
+                    if diedInUse || mounted.hasDied() {
+                        kills += 1
+                        hit[call, default: 0] += 1
+                        _ = mounted.reap()
+                        try mounted.start()
+                    } else {
+                        exhausted.insert(call)
+                    }
+                    try upload.verify()
+                    if kills >= wanted { break search }
+                }
+            }
+            print("network kill points, \(kind): \(kills), by call: \(hit.sorted { $0.key < $1.key })")
+            #expect(kills >= min(wanted, 8), "an upload has too few kill points: \(hit)")
+            try mounted.stop()
+        }
+
+        @Test(
+            "Killed while the service has the Nth request, or its answer, the daemon loses and doubles nothing",
+            arguments: NetworkKind.allCases)
+        func requests(kind: NetworkKind) throws {
+            let network = try NetworkMount(setup(kind))
+            let (mounted, proxy) = (network.mounted, network.place.proxy)
+            var random = SeededRandom.forTest("networkRequests")
+            try mounted.start()
+            let plain = try NetworkUpload(network, "plain", "nothing goes wrong", &random, isLarge: kind == .s3)
+            try proxy.reset()
+            plain.perform()
+            let requests = try proxy.counter("requests")
+            try plain.verify()
+            #expect(requests > 3)
+            for number in 1...requests {
+                let isAnswered = number.isMultiple(of: 2)
+                let circumstances = "killed at request \(number), which \(isAnswered ? "was" : "was not") carried out"
+                let upload = try NetworkUpload(network, "r\(number)", circumstances, &random, isLarge: kind == .s3)
+                try proxy.reset()
+                try proxy.rule(["number": .integer(Int64(number)), (isAnswered ? "stall_answer" : "stall"): true])
+                let work = Monitor(false)
+                _ = try ServiceThread(name: "upload") {
+                    upload.perform()
+                    work.withLock { $0 = true }
+                }
+                // Not every run has as many: what is asked depends on what the daemon remembers.
+                let isHit = try waitUntil(seconds: 30) { try proxy.pendingRules() == 0 || work.withLock { $0 } }
+                #expect(isHit, "\(circumstances): it never came")
+                mounted.crash()
+                let isOver = work.wait(until: .after(.seconds(30))) { $0 ? true : nil }
+                #expect(isOver == true, "\(circumstances): its calls did not end")
+                try proxy.reset()
+                if kind == .opentera, number.isMultiple(of: 3) { try network.place.restart() }
+                try mounted.start()
+                try upload.verify()
+            }
+            try mounted.stop()
+        }
+
+        @Test(
+            "The service ends and comes back while a tree is copied, and the daemon is killed then",
+            arguments: NetworkKind.allCases)
+        func serviceRestart(kind: NetworkKind) throws {
+            let network = try NetworkMount(setup(kind, alone: true))
+            let (mounted, proxy) = (network.mounted, network.place.proxy)
+            var random = SeededRandom.forTest("serviceRestart")
+            let source = "\(mounted.base)/src"
+            Sys.mkdir(source)
+            var contents: [String: [UInt8]] = [:]
+            for index in 0..<12 { contents["f\(index)"] = random.bytes(index == 5 ? 20 << 20 : 50_000) }
+            for (name, bytes) in contents { try Sys.write("\(source)/\(name)", bytes) }
+            try mounted.start()
+            let session = try network.makeSession()
+            // Slow enough to be caught in the middle.
+            try proxy.rule(["delay_milliseconds": 60, "times": 0])
+            let first = try Child(["rsync", "-a", "\(source)/", session])
+            let begun = try waitUntil(seconds: 60) { try proxy.counter("requests") >= 8 }
+            #expect(begun)
+            try network.place.restart()
+            // It goes on by itself: nothing is lost, and the copy does not fail.
+            let before = try proxy.counter("requests")
+            #expect(try waitUntil(seconds: 60) { try proxy.counter("requests") > before + 2 || !first.isRunning })
+            mounted.crash()
+            _ = first.finish(seconds: 30)
+            try network.place.restart()
+            try proxy.clearRules()
+            try mounted.start()
+            // What was not promised is brought again; what is there is not.
+            try sh("rsync -a src/ \"$TO\"/", in: mounted.base, environment: ["TO": session], seconds: 120)
+            try mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70).expect(ExitCode.ok)
+            #expect(try waitUntil(seconds: 30) { try network.place.leftovers().isEmpty })
+            try network.expect(contents)
+            try mounted.stop()
+        }
+    }
+}
+
+/// Files written into a session of their own, and what was promised about each.
+private final class NetworkUpload: @unchecked Sendable {
+    // `sealed` is written by the thread that performs, and read once that has ended.
+    private let network: NetworkMount
+    private let name: String
+    private let circumstances: String
+    private var contents: [String: [UInt8]] = [:]
+    private var sealed: Set<String> = []
+
+    init(
+        _ network: NetworkMount, _ name: String, _ circumstances: String, _ random: inout SeededRandom,
+        isLarge: Bool = false
+    ) throws {
+        (self.network, self.name, self.circumstances) = (network, name, circumstances)
+        contents = ["one": random.bytes(1), "part": random.bytes(70_000)]
+        // Several chunks, sent while it is written.
+        if isLarge { contents["large"] = random.bytes(33 << 20) }
+        // A service that has just come back may want a moment.
+        let made = waitUntil(seconds: 30) { [Outcome.ok, .exists].contains(Sys.mkdir(network.path(of: name))) }
+        if !made { throw TestStopped("\(circumstances): no session \(name)") }
+    }
+
+    func perform() {
+        let session = network.path(of: name)
+        for (file, content) in contents.sorted(by: { $0.key < $1.key }) {
+            // One goes by way of a temporary name.
+            let target = "\(session)/\(file)"
+            let path = file == "part" ? "\(target).part" : target
+            guard (try? Sys.write(path, content)) != nil else { continue }
+            if path == target || Sys.rename(path, target).succeeded { sealed.insert(file) }
+        }
+    }
+
+    /// Every sealed file is at the service once and whole, and so is whatever else is there.
+    func verify() throws {
+        let session = network.path(of: name)
+        let waited = try network.mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70)
+        #expect(waited.code == 0, "\(circumstances): \(waited)")
+        let held = try network.place.files(in: name)
+        for file in sealed {
+            #expect(held[file] == [sha256Text(contents[file] ?? [])], "\(circumstances): \(file)")
+        }
+        for (file, digests) in held {
+            #expect(contents[file].map { [sha256Text($0)] } == digests, "\(circumstances): \(file) was not to be there")
+        }
+        // What was given up is forgotten in the background.
+        let place = network.place
+        let isClean = try waitUntil(seconds: 20) { try place.leftovers().isEmpty }
+        let left = try place.leftovers()
+        #expect(isClean, "\(circumstances): \(left)")
+    }
+}
