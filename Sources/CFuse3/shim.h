@@ -3,6 +3,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -45,6 +46,11 @@ static inline ssize_t fx_splice(int in, off_t *in_offset, int out, off_t *out_of
 #else
     return splice(in, in_offset, out, out_offset, length, flags);
 #endif
+}
+
+// fcntl is variadic; F_SETFL keeps the flags that are there.
+static inline void fx_set_blocking(int fd, int blocks) {
+    (void)fcntl(fd, F_SETFL, blocks ? fcntl(fd, F_GETFL) & ~O_NONBLOCK : fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 // FUSE_DEV_IOC_BACKING_OPEN and _CLOSE of linux/fuse.h (Linux 6.9), newer than Debian 12's header.

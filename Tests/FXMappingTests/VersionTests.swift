@@ -234,6 +234,47 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
         for version in try store.list(path) { #expect(try content(of: try store.open(version)) == [1]) }
     }
 
+    @Test func aLinkLeftByACrashBecomesACopyAlsoWhenTheFileHasAnotherPathNow() throws {
+        let scratch = try Scratch()
+        let root = try scratch.descriptor()
+        let (file, odd, directory) = (try Name("file"), try Name("@odd"), try Name("d"))
+        try scratch.write([0], to: file)
+        try scratch.write([1], to: odd)
+        try root.makeDirectory(directory, mode: 0o700)
+        let inner = try root.open(directory, [.readOnly, .directory])
+        try root.rename(odd, to: odd, in: inner)
+        let before = try VersionStore(root: root)
+        try before.keepLinked(file, in: root, path: RelativePath([file]))
+        try before.keepLinked(odd, in: inner, path: RelativePath([directory, odd]))
+        try root.rename(file, to: try Name("renamed"), in: root)
+        try root.rename(directory, to: try Name("moved"), in: root)
+
+        let store = try VersionStore(root: root)
+        try store.separateLeftovers(isGivenUp: { false })
+        #expect(try root.status(of: try Name("renamed")).linkCount == 1)
+        #expect(try inner.status(of: odd).linkCount == 1)
+        try scratch.write([9], to: try Name("renamed"))
+        let version = try #require(try store.list(RelativePath([file])).first)
+        #expect(try content(of: try store.open(version)) == [0])
+        let other = try #require(try store.list(RelativePath([directory, odd])).first)
+        #expect(try content(of: try store.open(other)) == [1])
+    }
+
+    @Test func aSearchForLeftoversThatIsGivenUpIsDueAgain() throws {
+        let scratch = try Scratch()
+        let name = try Name("file")
+        try scratch.write([1], to: name)
+        let root = try scratch.descriptor()
+        let store = try VersionStore(root: root)
+        try store.separateLeftovers(isGivenUp: { true })
+        try VersionStore(root: root).keepLinked(name, in: root, path: RelativePath([name]))
+        let later = try VersionStore(root: root)
+        #expect(throws: Errno.interrupted) { try later.separateLeftovers(isGivenUp: { true }) }
+        #expect(try root.status(of: name).linkCount == 2)
+        try later.separateLeftovers(isGivenUp: { false })
+        #expect(try root.status(of: name).linkCount == 1)
+    }
+
     @Test func aCurrentCopyIsKnownAndAnOldOneIsNot() throws {
         let scratch = try Scratch()
         let name = try Name("file")

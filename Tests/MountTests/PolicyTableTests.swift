@@ -17,10 +17,19 @@ extension MountTests {
             var testDescription: String { rawValue }
         }
 
-        @Test("A sealed file withstands every destructive system call", arguments: Policy.allCases, [true, false])
-        func table(policy: Policy, passthrough: Bool) throws {
-            let type = TypeSpecification(name: "data", policy: policy)
-            try withMount(MountSetup(types: [type], passthrough: passthrough, seconds: 180)) { mounted in
+        /// How the mount is made: what may differ must not matter.
+        enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
+            case passthrough, splice
+            case shared = "allow_other"
+            var testDescription: String { rawValue }
+        }
+
+        @Test("A sealed file withstands every destructive system call", arguments: Policy.allCases, Kind.allCases)
+        func table(policy: Policy, kind: Kind) throws {
+            let setup = MountSetup(
+                types: [TypeSpecification(name: "data", policy: policy)], passthrough: kind != .splice,
+                options: kind == .shared ? ["allow_other"] : [], seconds: 180)
+            try withMount(setup) { mounted in
                 for origin in Origin.allCases where !(policy == .readOnly && origin == .sealedThroughMount) {
                     for (index, destruction) in Destruction.all.enumerated() {
                         let name = "\(origin == .existedBefore ? "before" : "through")-\(index)"
@@ -74,6 +83,31 @@ extension MountTests {
             let now = try Sys.read("\(behind)/victim")
             #expect(appended ? now.starts(with: Self.content) : now == Self.content, "\(label) changed the file")
             #expect(Sys.exists("\(behind)/empty") && Sys.exists("\(behind)/full/inner"), "\(label) removed a name")
+        }
+
+        @Test("What an ordinary user's mount has sealed survives that user's tools", .root)
+        func ordinaryUser() throws {
+            try withMount(MountSetup(account: .nobody)) { mounted in
+                let script = """
+                    cd '\(mounted.alias())'
+                    mkdir full; printf 'sealed one' > f; printf 'sealed two' > full/g; printf 'sealed three' > h
+                    ! rm f 2> /dev/null
+                    ! rm -rf full 2> /dev/null
+                    ! rmdir full 2> /dev/null
+                    printf new > f
+                    printf newer > new; mv -f new full/g
+                    truncate -s 3 h
+                    git init -q r; cd r; echo text > a; git add a; git commit -qm first; echo more >> a; git commit -qam second
+                    git fsck --no-progress
+                    """
+                try sh(script, account: .nobody)
+                let kept = try Kept.contents(mounted.backing("data"))
+                for content in ["sealed one", "sealed two", "sealed three", "new", "newer", "sea"] {
+                    #expect(kept.contains(Array(content.utf8)), "\(content) is lost")
+                }
+                let debris = try Kept.debris(mounted.backing("data"))
+                #expect(debris == [])
+            }
         }
 
         @Test("A new file is a draft of its creator in every policy that takes files", arguments: Policy.allCases)

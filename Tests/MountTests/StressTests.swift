@@ -61,6 +61,36 @@ extension MountTests {
             }
         }
 
+        @Test("More calls that hang in the disk than there are workers keep nobody else waiting")
+        func hangingCalls() throws {
+            let setup = MountSetup(
+                types: [TypeSpecification(name: "data", policy: .keepNames)], configuration: "[mount]\nworkers = 2\n")
+            try withMount(setup) { mounted in
+                let injector = try FaultInjector(
+                    daemon: mounted.process, calls: "fsync", injection: "delay_enter=10000000")
+                let writers = try (0..<6).map { index in
+                    try Child(["sh", "-c", "printf bytes > f\(index) && sync f\(index)"], directory: mounted.alias())
+                }
+                defer { for writer in writers { writer.killAll() } }
+                let areThere = waitUntil(seconds: 8) {
+                    (0..<6).allSatisfy { (try? Sys.text("\(mounted.backing("data"))/f\($0)")) == "bytes" }
+                }
+                #expect(areThere)
+                for index in 0..<50 {
+                    let isMissing = !Sys.exists("\(mounted.alias())/missing\(index)")
+                    #expect(isMissing)
+                    try Sys.write("\(mounted.alias())/new\(index)", "content")
+                }
+                let areRunning = writers.allSatisfy(\.isRunning)
+                #expect(areRunning, "the others waited for them")
+                injector.detach()
+                for writer in writers {
+                    let code = writer.finish(seconds: 40).code
+                    #expect(code == 0)
+                }
+            }
+        }
+
         @Test("kill -9 of a caller blocked in a flush ends it within a second; the mount serves on")
         func fatalSignal() throws {
             try withSlowSeal { mounted, session in

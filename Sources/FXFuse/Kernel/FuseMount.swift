@@ -14,16 +14,9 @@ public final class FuseMount: @unchecked Sendable {
     private let session: OpaquePointer
     private let context: FuseContext
     private let options: MountOptions
-    private let workers = Monitor(Workers())
+    private let workers: WorkerPool
     private let arguments: CArguments
-    /// Workers waiting for a request, and all there are. Not in the monitor: every request changes them, and nobody waits for them.
-    private let idle = Atomic<Int>(0)
-    private let total = Atomic<Int>(0)
-
-    private struct Workers {
-        var running = 0
-        var isFinished = false
-    }
+    private let isFinished = Atomic<Bool>(false)
 
     /// Mounts `tree` and starts to serve it.
     ///
@@ -59,6 +52,7 @@ public final class FuseMount: @unchecked Sendable {
         }
         _ = unsafe PassthroughWire.install(on: session)
         unsafe self.session = session
+        self.workers = unsafe WorkerPool(session, keeping: options.workers)
     }
 
     /// Waits until the kernel has greeted us; false when that takes longer than `duration`.
@@ -73,14 +67,10 @@ public final class FuseMount: @unchecked Sendable {
     public var inodeCount: Int { context.table.count }
 
     /// Waits until the file system has been unmounted, by us or by anybody, and all workers have ended.
-    public func wait() {
-        _ = workers.wait { $0.running == 0 ? () : nil }
-    }
+    public func wait() { _ = workers.wait() }
 
     /// The same with a limit; false when it is still mounted then.
-    public func wait(_ duration: Duration) -> Bool {
-        workers.wait(until: .after(duration)) { $0.running == 0 ? () : nil } != nil
-    }
+    public func wait(_ duration: Duration) -> Bool { workers.wait(until: .after(duration)) }
 
     /// Takes the tree out of the namespace. Any thread but a worker may call.
     ///
@@ -104,12 +94,7 @@ public final class FuseMount: @unchecked Sendable {
 
     /// Frees what libfuse holds. Call once, after `wait`.
     public func finish() {
-        let isFirst = workers.withLock { workers in
-            let isFirst = !workers.isFinished && workers.running == 0
-            if isFirst { workers.isFinished = true }
-            return isFirst
-        }
-        guard isFirst else { return }
+        guard workers.wait(until: .now()), !isFinished.exchange(true, ordering: .relaxed) else { return }
         InterruptWatch.shared.stop()
         // Unmounted already, so this only closes the descriptor.
         unsafe fuse_session_unmount(session)
@@ -120,56 +105,13 @@ public final class FuseMount: @unchecked Sendable {
         InterruptWatch.shared.start()
         do throws(Errno) {
             _ = try ServiceThread(name: "fx-interrupt") { InterruptWatch.shared.run() }
-            for _ in 0..<max(2, options.workers) { try startWorker() }
+            try workers.start()
         } catch {
             // Those that did start end with the mount.
             do throws(MountError) { try unmount(lazy: true) } catch { context.ready.withLock { $0 = false } }
             throw .resources(errno: error.rawValue)
         }
     }
-
-    private func startWorker() throws(Errno) {
-        workers.withLock { $0.running += 1 }
-        total.add(1, ordering: .relaxed)
-        do throws(Errno) {
-            _ = try ServiceThread(name: "fx-worker") { [self] in
-                serve()
-                endWorker()
-            }
-        } catch {
-            endWorker()
-            throw error
-        }
-    }
-
-    private func endWorker() {
-        total.subtract(1, ordering: .relaxed)
-        workers.withLock { $0.running -= 1 }
-    }
-
-    /// One worker: takes requests from the kernel until the session ends, or until there are more workers than work.
-    private func serve() {
-        ThreadCredentials.prepareWorker()
-        var buffer = unsafe fuse_buf()
-        defer { unsafe free(buffer.mem) }
-        while unsafe fuse_session_exited(session) == 0 {
-            idle.add(1, ordering: .relaxed)
-            let count = unsafe fuse_session_receive_buf(session, &buffer)
-            let stillIdle = idle.subtract(1, ordering: .relaxed).newValue
-            if count == -EINTR { continue }
-            if count <= 0 { break }
-            // A copy for a version, a slow disk: whoever is at it must not keep the others waiting. No thread to be had
-            // means that they do.
-            if stillIdle == 0 && total.load(ordering: .relaxed) < FuseMount.maximumWorkers { try? startWorker() }
-            unsafe fuse_session_process_buf(session, &buffer)
-            if idle.load(ordering: .relaxed) >= max(2, options.workers) { return }
-        }
-        // The others sit in read(2); the kernel wakes them with ENODEV.
-        unsafe fuse_session_exit(session)
-    }
-
-    /// Threads that can be busy at once, in slow disks and version copies; each costs a stack and a megabyte of buffer.
-    private static let maximumWorkers = 128
 }
 
 /// An argument vector in C memory that lives as long as its owner; libfuse keeps pointers into it.

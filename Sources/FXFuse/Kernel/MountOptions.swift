@@ -9,8 +9,7 @@ public struct MountOptions: Sendable {
     public var passthrough = true
     /// Further options for the kernel, as mount(8) writes them: `nosuid`, `noexec`.
     public var kernelOptions: [String] = []
-    /// Threads that wait for requests; more come while these are busy (see `FuseMount.maximumWorkers`). The kernel wakes
-    /// them in turn, so few of them find their stacks and buffers still in the processor's cache.
+    /// Threads kept for requests; more come while these are busy (see `WorkerPool`).
     public var workers = 4
     /// How long the kernel may answer lookups and attributes by itself; 0 asks us each time.
     public var attributeTimeout = Duration.seconds(1)

@@ -39,8 +39,7 @@ final class MappedFileHandle: FileHandle {
             // FOPEN_DIRECT_IO overrides passthrough: writes come to us although the inode is in passthrough mode.
             return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: true)
         case .direct:
-            return counted(
-                node.mode.enter(wanted: file.isWorthPassthrough, file.descriptor, registry), judged: false)
+            return counted(node.mode.enter(wanted: true, file.descriptor, registry), judged: false)
         case .cached:
             // Only after a change of policy can the inode still be in passthrough mode: then writers are judged.
             return counted(node.mode.enter(wanted: false, file.descriptor, registry), judged: file.flags.writes)

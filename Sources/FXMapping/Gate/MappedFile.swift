@@ -30,7 +30,6 @@ public final class MappedFile: Sendable {
     public let root: MappedRoot
     public let flags: OpenFlags
     private let uid: UInt32
-    private let sizeAtOpen: ByteCount
     private let state: Mutex<State>
 
     private struct State {
@@ -52,7 +51,6 @@ public final class MappedFile: Sendable {
     ) {
         self.descriptor = descriptor
         self.identity = status.identity
-        self.sizeAtOpen = status.size
         self.root = root
         self.flags = flags
         self.uid = uid
@@ -71,10 +69,6 @@ public final class MappedFile: Sendable {
         case .keepVersions, .keepNames, .readOnly: return .direct
         }
     }
-
-    /// Registering a file for passthrough costs about as much as two reads of it by us: a file that is only read, and is
-    /// small, is not worth it.
-    public var isWorthPassthrough: Bool { flags.writes || sizeAtOpen >= .kibibytes(128) }
 
     /// Lends the descriptor a write of `range` has to go to, when it may.
     ///

@@ -125,8 +125,10 @@ extension MappedRoot {
     ) throws(Errno) -> MappedFile.Access {
         switch decide(shared.ledger.contentState(of: status, for: caller.uid)) {
         case .refuse(let error, let rule): throw refuse("write", place, caller, error, rule: rule)
-        case .guardWrites: return .guarded
-        case .allow, .keepVersionFirst, .moveToVersions: break
+        case .guardWrites:
+            try separateLeftovers(of: status, caller)
+            return .guarded
+        case .allow, .keepVersionFirst, .moveToVersions: try separateLeftovers(of: status, caller)
         }
         // The state may have changed since: the ledger decides again and counts in one step.
         let admission = try shared.ledger.startWriting(status, uid: caller.uid) {
@@ -145,6 +147,12 @@ extension MappedRoot {
         case .allow, .moveToVersions: shared.ledger.finishVersion(of: status, kept: true)
         }
         return .free
+    }
+
+    /// One of several names of a file can be a version that a crash left half made: appending changes it too.
+    private func separateLeftovers(of status: FileStatus, _ caller: Caller) throws(Errno) {
+        guard status.linkCount > 1 else { return }
+        try versions.separateLeftovers { WaitingProcess.isDying(thread: caller.thread) }
     }
 
     private func keepVersion(

@@ -44,6 +44,25 @@ final class VersionDirectory: Sendable {
         try walk([try makeName(VersionPath.directory)], creating: true)
     }
 
+    /// `.fxversions` itself.
+    /// - Throws: as `open`.
+    func openTop() throws(Errno) -> OwnedDescriptor {
+        try walk([try makeName(VersionPath.directory)], creating: false)
+    }
+
+    /// A directory in one of ours; nil for what is no directory, and for what somebody else put there.
+    func openIfOurs(_ name: Name, in parent: borrowing OwnedDescriptor) throws(Errno) -> OwnedDescriptor? {
+        do throws(Errno) {
+            return try openExisting(name, in: parent)
+        } catch {
+            switch error {
+            case .notDirectory, .tooManySymbolicLinkLevels, .crossDevice, .permissionDenied, .noSuchFileOrDirectory:
+                return nil
+            default: throw error
+            }
+        }
+    }
+
     /// A directory of the tree, below the mapped root and on the same mount.
     func openLive(_ path: RelativePath) throws(Errno) -> OwnedDescriptor {
         var current = try root.reopenDirectory()

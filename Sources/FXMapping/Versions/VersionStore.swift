@@ -9,6 +9,7 @@ public import SystemPackage
 public final class VersionStore: Sendable {
     let directory: VersionDirectory
     let clock: WallClock
+    let leftovers = Monitor(LeftoverSearch.due)
     private let hints = VersionHints()
 
     /// Touches nothing yet; `.fxversions` is made with the first version.

@@ -107,9 +107,12 @@ public struct ContinuousDeadline: Sendable, Comparable {
     }
 
     /// The time since this moment; zero when it is still to come.
-    public var elapsed: Duration {
+    public var elapsed: Duration { .nanoseconds(Int64(clamping: elapsedNanoseconds)) }
+
+    /// The same without a division, for where every nanosecond counts.
+    public var elapsedNanoseconds: UInt64 {
         let current = ContinuousDeadline.now().nanoseconds
-        return .nanoseconds(Int64(clamping: current > nanoseconds ? current - nanoseconds : 0))
+        return current > nanoseconds ? current - nanoseconds : 0
     }
 
     public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool {
