@@ -128,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "fxmountTests",
             dependencies: [
-                "fxmount", "FXSystem",
+                "CLinux", "fxmount", "FXMapping", "FXSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
