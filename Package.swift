@@ -128,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "fxmountTests",
             dependencies: [
-                "fxmount", "FXRemote", "FXSystem",
+                "CLinux", "fxmount", "FXMapping", "FXRemote", "FXSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

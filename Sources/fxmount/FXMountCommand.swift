@@ -22,8 +22,8 @@ struct FXMountCommand: ParsableCommand {
         version: fxmountVersion,
         subcommands: [
             MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
-            RetryCommand.self, ExportCommand.self, PlanCommand.self, TypeCommand.self, VersionsCommand.self,
-            SessionCommand.self,
+            RetryCommand.self, ExportCommand.self, PlanCommand.self, TypeCommand.self, FileCommand.self,
+            VersionsCommand.self, SessionCommand.self,
             RemoteCommand.self, ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
         ])
 

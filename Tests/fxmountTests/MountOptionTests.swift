@@ -93,27 +93,3 @@ struct MountTableTests {
         #expect(table.ourMount(holding: "/etc") == nil)
     }
 }
-
-@Suite("Prompts")
-struct PromptTests {
-    @Test("A readable path with --no-prompt maps at once; everything else asks")
-    func rules() {
-        func decide(_ path: String?, _ readable: Bool, _ prompt: Bool, _ mapped: String?) -> PromptDecision {
-            PromptDecision(path: path, isReadable: readable, promptIsAllowed: prompt, mapped: mapped, home: "/h")
-        }
-        #expect(decide("/d", true, false, nil) == .map("/d"))
-        #expect(decide("/d", true, true, nil) == .ask(preselected: "/d"))
-        #expect(decide("/d", false, false, nil) == .ask(preselected: "/h"))
-        #expect(decide(nil, false, false, nil) == .ask(preselected: "/h"))
-        #expect(decide(nil, false, true, "/old") == .ask(preselected: "/old"))
-    }
-
-    @Test("Without a desktop and a terminal it is an error and not a wait")
-    func nobody() {
-        var prompt = DirectoryPrompt(
-            surroundings: Surroundings(environment: [:], isRoot: false, workingDirectory: "/"), timeout: nil)
-        prompt.hasTerminal = false
-        let failure = #expect(throws: CommandFailure.self) { try prompt.ask(for: "a/b", preselected: "/") }
-        #expect(failure?.status == .usage)
-    }
-}

@@ -89,6 +89,20 @@ public final class SealLedger: Sendable {
         }
     }
 
+    /// A draft nobody writes to was found at a name this mount did not give it: whoever did, in the backing directory or by another process of
+    /// this program, has made it a file like any other.
+    func found(_ file: FileStatus, at name: DirectoryName) {
+        records.withLock { records in
+            guard var record = current(file, in: &records), record.isUnsealed, record.writers == 0,
+                record.names[name] == nil
+            else { return }
+            record.isUnsealed = false
+            record.hasOrdinaryName = true
+            records[file.identity] = record
+            settle(file.identity, in: &records)
+        }
+    }
+
     /// Where a backup's bytes were sealed.
     public func backupPath(of file: FileStatus) -> RelativePath? {
         records.withLock { current(file, in: &$0)?.backup?.path }

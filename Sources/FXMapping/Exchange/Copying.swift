@@ -41,26 +41,31 @@ struct Copying {
     ) throws(ExchangeError) {
         let source = try from.openSealed(name)
         transfer.addTotal(source.status.size)
-        let start = transfer.record?.done ?? .zero
         do throws(Errno) {
             let place = to.place(newName)
-            let copy = try to.type.root.makeUnnamed(near: place, in: to.descriptor, by: to.type.caller)
-            let transfer = transfer
-            let size = try copy.descriptor.copyContent(
-                from: source.descriptor, onProgress: { transfer.advance(to: start + $0) }
-            ) {
-                transfer.isCancelled
-            }
-            transfer.advance(to: start + size)
-            try copy.content.keepMetadata(of: source.status, from: source.descriptor)
+            try to.type.root.checkArrival(.onlyNew, at: place, in: to.descriptor, by: to.type.caller)
+            let copy = try copy(of: source, in: to)
             try to.type.root.publish(copy, .onlyNew, at: place, in: to.descriptor, by: to.type.caller)
         } catch {
             switch error {
             case .interrupted: throw .cancelled("\(from.type.address)/\(from.path.path.appending(name))")
-            case .fileExists, .noSpace, .quotaExceeded: throw to.failure(error, newName)
+            case .fileExists, .noSpace, .quotaExceeded, .notPermitted, .readOnlyFileSystem:
+                throw to.failure(error, newName)
             default: throw from.failure(error, name)
             }
         }
+    }
+
+    private func copy(of source: borrowing SealedSource, in to: borrowing Folder) throws(Errno) -> UnnamedFile {
+        let transfer = self.transfer
+        let start = transfer.record?.done ?? .zero
+        let copy = try to.type.root.makeUnnamed(in: to.descriptor)
+        let size = try copy.descriptor.copyContent(
+            from: source.descriptor, onProgress: { transfer.advance(to: start + $0) },
+            isGivenUp: { transfer.isCancelled })
+        transfer.advance(to: start + size)
+        try to.type.root.dress(copy, as: source.status, from: source.descriptor)
+        return try copy.finished()
     }
 
     private func copyDirectory(
@@ -78,8 +83,7 @@ struct Copying {
             try copy(name, status, in: source, to: name, in: target, depth: depth + 1)
         }
         do throws(Errno) {
-            try target.descriptor.setPermissions(status.permissions & 0o1777)
-            try target.descriptor.setTimes(accessed: .set(status.accessed), modified: .set(status.modified))
+            try to.type.root.dress(made: target.descriptor, as: status, from: source.descriptor)
         } catch { throw to.failure(error, newName) }
     }
 
@@ -105,12 +109,5 @@ struct Copying {
             isInside = inner == outer || inner.starts(with: outer + [UInt8(ascii: "/")])
         } catch { throw from.failure(error, name) }
         if isInside { throw .parameter(.toRelPath, .intoItself) }
-    }
-}
-
-extension NewVersion {
-    /// Gives the file mode, times, owner and user attributes of another one, as far as this process may.
-    borrowing func keepMetadata(of status: FileStatus, from source: borrowing OwnedDescriptor) throws(Errno) {
-        try Metadata.apply(status, from: source, to: file)
     }
 }

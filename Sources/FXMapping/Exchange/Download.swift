@@ -6,19 +6,32 @@ internal import SystemPackage
 ///
 /// One thread writes at a time. Let go before `FileExchange.download(_:to:)`, nothing of it remains.
 public final class Download: Sendable {
-    let file: UnnamedFile
     let transfer: Transfer
     private let limit: ByteCount?
     private let size = Mutex(ByteCount.zero)
+    /// Nil once it is finished.
+    private let file: Mutex<UnnamedFile?>
 
     init(_ file: UnnamedFile, _ transfer: Transfer, limit: ByteCount?) {
-        self.file = file
+        self.file = Mutex(file)
         self.transfer = transfer
         self.limit = limit
     }
 
     /// How much has arrived.
     public var received: ByteCount { size.withLock { $0 } }
+
+    /// Ends the writing: what has arrived, as a file that nobody can write to.
+    func finish() throws(ExchangeError) -> UnnamedFile {
+        let file = try writable()
+        self.file.withLock { $0 = nil }
+        do throws(Errno) { return try file.finished() } catch { throw .system("the file", error) }
+    }
+
+    private func writable() throws(ExchangeError) -> UnnamedFile {
+        guard let file = file.withLock({ $0 }), !transfer.isCancelled else { throw .cancelled("the file") }
+        return file
+    }
 
     /// Ends it; the next `write` throws `cancelled`.
     public func cancel() { transfer.cancel() }
@@ -30,7 +43,7 @@ public final class Download: Sendable {
         let start = received
         let end = start + ByteCount(UInt64(bytes.count))
         if let limit, end > limit { throw .tooLarge(limit: limit) }
-        if transfer.isCancelled { throw .cancelled("the file") }
+        let file = try writable()
         do throws(Errno) { try unsafe file.descriptor.write(bytes, at: start.rawValue) } catch {
             throw .system("the file", error)
         }
@@ -49,6 +62,7 @@ public final class Download: Sendable {
     /// - Throws: as `write`.
     public func fill(from source: borrowing OwnedDescriptor) throws(ExchangeError) {
         let transfer = transfer
+        let file = try writable()
         do throws(Errno) {
             let size = try source.status().size
             if let limit, size > limit { throw Errno.fileTooLarge }

@@ -95,7 +95,7 @@ extension FileExchange {
     ) throws(ExchangeError) -> FileEntry {
         let from = try source.folder(file.folder)
         let to = try destination.folder(goal.folder, naming: .toRelPath)
-        _ = try from.status(of: file.name)
+        let isDirectory = try from.status(of: file.name).isDirectory
         try from.checkNotBeingWritten(file.name)
         do throws(Errno) {
             try source.root.rename(
@@ -105,7 +105,8 @@ extension FileExchange {
             try from.descriptor.sync()
         } catch {
             switch error {
-            case .invalidArgument: throw .parameter(.toRelPath, .intoItself)
+            // rename(2): EINVAL for a directory that would contain itself.
+            case .invalidArgument where isDirectory: throw .parameter(.toRelPath, .intoItself)
             case .fileExists: throw .alreadyExists("\(goal)")
             case .crossDevice: throw .otherFileSystem("\(file)")
             // Its name changed hands between our look and our turn.

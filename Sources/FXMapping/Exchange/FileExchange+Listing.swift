@@ -18,7 +18,7 @@ extension FileExchange {
     /// named in the list's `unavailable`.
     /// - Throws: `noSuchEntity`.
     public func listContent(of entity: EntityName, _ page: Page = .all) throws(ExchangeError) -> FileList {
-        let types = try listRows(of: entity)
+        let types = try rows(of: entity)
         var found: [(name: Name, type: Int)] = []
         var open: [OpenType] = []
         var unavailable: [TypeAddress] = []
@@ -60,7 +60,7 @@ extension FileExchange {
     public func getAccessMode(_ type: TypeAddress, _ folder: FolderPath) throws(ExchangeError) -> AccessMode {
         guard let name = folder.path.name else {
             let open = try open(type)
-            return open.access(to: open.root.descriptor)
+            return open.mode(of: open.root.descriptor.access())
         }
         let file = FileAddress(type, FolderPath(folder.path.parent), name)
         let entry = try getFileInfo(file)
@@ -82,15 +82,6 @@ extension FileExchange {
 
     // MARK: Within
 
-    private func listRows(of entity: EntityName) throws(ExchangeError) -> [MappedType] {
-        do throws(MappingError) {
-            return try shared.registry.types(in: application, entity: entity)
-        } catch {
-            if case .noSuchEntity(let entity) = error { throw .noSuchEntity(entity) }
-            throw .registry(error)
-        }
-    }
-
     /// The entries of each type, back in the order in which they were wanted.
     private func merged(_ wanted: [(name: Name, type: Int)], _ entries: [Int: [FileEntry]]) -> [FileEntry] {
         var left = entries.mapValues { Dictionary(grouping: $0, by: \.name) }
@@ -101,13 +92,13 @@ extension FileExchange {
 }
 
 extension OpenType {
-    func access(to descriptor: borrowing OwnedDescriptor) -> AccessMode {
-        let allowed = descriptor.access()
-        var access: AccessMode = []
-        if allowed.reads { access.insert(.read) }
-        if allowed.writes, root.policy != .readOnly { access.insert(.write) }
-        if allowed.executes { access.insert(.execute) }
-        return access
+    /// What the policy leaves of what the system allows.
+    func mode(of allowed: AllowedAccess) -> AccessMode {
+        var mode: AccessMode = []
+        if allowed.reads { mode.insert(.read) }
+        if allowed.writes, root.policy != .readOnly { mode.insert(.write) }
+        if allowed.executes { mode.insert(.execute) }
+        return mode
     }
 }
 

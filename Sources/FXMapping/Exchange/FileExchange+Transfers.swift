@@ -20,7 +20,7 @@ extension FileExchange {
     ///     does not exist or has no mapping is no reason to fail here.
     ///   - limit: more bytes than that are `tooLarge`.
     ///   - total: how many will come, if anybody said; refused at once when it is over `limit`.
-    /// - Throws: `tooManyTransfers`; `refused` for a `read-only` type; `system`.
+    /// - Throws: `tooManyTransfers`; `system`.
     public func beginDownload(
         near type: TypeAddress? = nil, limit: ByteCount? = nil, total: ByteCount? = nil
     ) throws(ExchangeError) -> Download {
@@ -52,7 +52,7 @@ extension FileExchange {
             default: throw error
             }
         }
-        if type.root.policy == .readOnly { throw .refused("\(file)", .readOnly, .readOnlyFileSystem) }
+        try type.checkWritable(file)
         do throws(ExchangeError) {
             let folder = try type.folder(file.folder)
             do throws(Errno) {
@@ -145,10 +145,9 @@ extension OpenType {
     /// A file without a name at the root of the type.
     func makeUnnamed() throws(ExchangeError) -> UnnamedFile {
         let folder = try folder(.root)
-        do throws(Errno) {
-            return try root.makeUnnamed(
-                near: folder.place(Name(constant: "download")), in: folder.descriptor, by: caller)
-        } catch { throw failure(error, RelativePath()) }
+        do throws(Errno) { return try root.makeUnnamed(in: folder.descriptor) } catch {
+            throw failure(error, RelativePath())
+        }
     }
 }
 
@@ -174,18 +173,22 @@ extension Folder {
     /// Publishes what has arrived, after a copy where it lies on another file system.
     borrowing func publish(_ content: Download, as name: Name) throws(ExchangeError) -> FileEntry {
         if let present = try statusIfPresent(of: name), present.isRegular { try checkNotBeingWritten(name) }
-        let place = place(name)
+        let file = try content.finish()
         do throws(Errno) {
             do throws(Errno) {
-                try publish(content.file, at: place)
+                try publish(file, at: place(name))
             } catch {
                 if error != .crossDevice { throw error }
-                let near = try type.root.makeUnnamed(near: place, in: descriptor, by: type.caller)
-                _ = try near.descriptor.copyContent(from: content.file.descriptor)
-                try publish(near, at: place)
+                try publish(try copyNearby(file), at: place(name))
             }
         } catch { throw failure(error, name) }
         return entry(name, try status(of: name))
+    }
+
+    private borrowing func copyNearby(_ file: UnnamedFile) throws(Errno) -> UnnamedFile {
+        let near = try type.root.makeUnnamed(in: descriptor)
+        _ = try near.descriptor.copyContent(from: file.descriptor)
+        return try near.finished()
     }
 
     private borrowing func publish(_ file: UnnamedFile, at place: Place) throws(Errno) {

@@ -61,17 +61,19 @@ extension FileExchange {
     /// Types of one entity, or of all when it is nil, by entity and name in byte order.
     /// - Throws: `noSuchEntity`.
     public func listTypes(of entity: EntityName? = nil, _ page: Page = .all) throws(ExchangeError) -> TypeList {
-        let rows: [MappedType]
-        do throws(MappingError) {
-            rows = try shared.registry.types(in: application, entity: entity)
-        } catch {
-            if case .noSuchEntity(let entity) = error { throw .noSuchEntity(entity) }
-            throw .registry(error)
-        }
+        let rows = try rows(of: entity)
         return TypeList(types: page.part(of: rows).map(entry), total: rows.count)
     }
 
     // MARK: Within
+
+    /// By entity and name in byte order.
+    func rows(of entity: EntityName?) throws(ExchangeError) -> [MappedType] {
+        let snapshot = try snapshot()
+        guard let entity else { return snapshot.types }
+        if snapshot.entity(entity) == nil { throw .noSuchEntity(entity) }
+        return snapshot.types(of: entity)
+    }
 
     func rowIfPresent(_ type: TypeAddress) throws(ExchangeError) -> MappedType? {
         do throws(ExchangeError) { return try row(type) } catch {
@@ -137,12 +139,10 @@ extension FileExchange {
 
     func entry(_ row: MappedType) -> TypeEntry {
         var entry = TypeEntry(application: application, mapped: row, access: [], files: 0)
-        guard row.path != nil, let root = try? MappedRoot(row, shared: shared.gate) else { return entry }
-        let allowed = root.descriptor.access()
-        if allowed.reads { entry.access.insert(.read) }
-        if allowed.writes, row.policy != .readOnly { entry.access.insert(.write) }
-        if allowed.executes { entry.access.insert(.execute) }
-        entry.files = (try? root.descriptor.entryNames().filter { !MappedRoot.isReserved($0) }.count) ?? 0
+        guard row.path != nil, let open = try? open(entry.address) else { return entry }
+        entry.access = open.mode(of: open.root.descriptor.access())
+        let names = try? open.root.descriptor.entryNames()
+        entry.files = names.map { $0.filter { !MappedRoot.isReserved($0) }.count } ?? 0
         return entry
     }
 }

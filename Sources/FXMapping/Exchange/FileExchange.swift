@@ -26,14 +26,17 @@ public struct FileExchange: Sendable {
 
     // MARK: Within
 
-    /// The row of a type.
-    func row(_ address: TypeAddress) throws(ExchangeError) -> MappedType {
-        do throws(MappingError) {
-            return try shared.registry.type(address.type, of: address.entity, in: application)
-        } catch {
-            if case .noSuchType = error { throw .noSuchType(address) }
+    /// What the database holds now, other processes' changes included.
+    func snapshot() throws(ExchangeError) -> RegistrySnapshot {
+        do throws(MappingError) { return try shared.registry.newestSnapshot(of: application) } catch {
             throw .registry(error)
         }
+    }
+
+    /// The row of a type.
+    func row(_ address: TypeAddress) throws(ExchangeError) -> MappedType {
+        guard let row = try snapshot().type(address.entity, address.type) else { throw .noSuchType(address) }
+        return row
     }
 
     /// A type with its directory open, for one operation.
@@ -92,6 +95,12 @@ struct OpenType: Sendable {
         }
     }
 
+    /// Refuses early, where the directory of `file` may still be missing, so that nothing can be looked at.
+    func checkWritable(_ file: FileAddress) throws(ExchangeError) {
+        let place = Place(directory: root.status.identity, name: file.name, parentName: nil) { file.path }
+        do throws(Errno) { try root.checkWritable("create", place, caller) } catch { throw failure(error, file.path) }
+    }
+
     /// What an errno means for a caller of the API.
     func failure(_ error: Errno, _ path: RelativePath) -> ExchangeError {
         let shown = path.isRoot ? "\(address)" : "\(address)/\(path)"
@@ -114,8 +123,14 @@ struct Folder: ~Copyable {
     let identity: FileIdentity
     let path: FolderPath
     let type: OpenType
+    /// What the paths and `relPath`s of all its entries have in common.
+    private let prefix: String
+    private let texts: [String]
 
     init(_ descriptor: consuming OwnedDescriptor, _ identity: FileIdentity, _ path: FolderPath, _ type: OpenType) {
+        let root = type.root.type.path ?? ""
+        texts = path.texts
+        prefix = ([root == "/" ? "" : root] + texts).joined(separator: "/") + "/"
         self.descriptor = descriptor
         self.identity = identity
         self.path = path
@@ -164,17 +179,11 @@ struct Folder: ~Copyable {
     borrowing func entry(_ name: Name, _ status: FileStatus) -> FileEntry {
         var access: AccessMode = []
         if status.type != .symbolicLink, !isElsewhere(status) {
-            let allowed = descriptor.access(to: name)
-            if allowed.reads { access.insert(.read) }
-            if allowed.writes, type.root.policy != .readOnly { access.insert(.write) }
-            if allowed.executes { access.insert(.execute) }
+            access = type.mode(of: descriptor.access(to: name))
         }
-        let root = type.root.type.path ?? ""
-        let parts = path.texts
+        let text = name.exchangedText
         return FileEntry(
-            name: name.exchangedText,
-            path: ([root == "/" ? "" : root] + parts + [name.exchangedText]).joined(separator: "/"),
-            relPath: parts, type: type.address, size: status.size, modified: status.modified,
-            isDirectory: status.isDirectory, access: access)
+            name: text, path: prefix + text, relPath: texts, type: type.address, size: status.size,
+            modified: status.modified, isDirectory: status.isDirectory, access: access)
     }
 }

@@ -28,6 +28,20 @@ public struct TransferRecord: Sendable, Hashable {
     /// Why it failed.
     public var failure: String?
 
+    public init(
+        id: UInt64, application: ApplicationID, action: TransferAction, file: FileAddress?, state: TransferState,
+        done: ByteCount = .zero, total: ByteCount? = nil, startedAt: Timestamp
+    ) {
+        self.id = id
+        self.application = application
+        self.action = action
+        self.file = file
+        self.state = state
+        self.done = done
+        self.total = total
+        self.startedAt = startedAt
+    }
+
     /// An extension of ours; the published API names no endpoint for it.
     public var json: JSONValue {
         [

@@ -52,16 +52,18 @@ extension MappedRoot {
     }
 
     /// With two milliseconds between them: a tenth of a second, and nobody who only is on the way out is left.
-    private static let closingLooks = 50
+    static let closingLooks = 50
 
     /// True when somebody has the file open for writing whom this mount does not count: a process on the backing directory,
     /// or one whose passthrough handle outlived the daemon that gave it.
-    func hasUncountedWriter(_ name: Name, in directory: borrowing OwnedDescriptor) -> Bool {
+    func hasUncountedWriter(
+        _ name: Name, in directory: borrowing OwnedDescriptor, looks: Int = MappedRoot.closingLooks
+    ) -> Bool {
         guard let probe = try? directory.open(name, [.readOnly, .nonBlocking]), let status = try? probe.status(),
             status.isRegular, !shared.ledger.hasWriters(status.identity)
         else { return false }
         // A writer we have just stopped to count closes its descriptors a moment later, and the kernel its own.
-        for _ in 0..<MappedRoot.closingLooks {
+        for _ in 0..<looks {
             if !probe.isOpenForWritingElsewhere { return false }
             pause(milliseconds: 2)
         }
@@ -123,6 +125,7 @@ extension MappedRoot {
         _ status: FileStatus, _ descriptor: borrowing OwnedDescriptor, _ place: Place, _ caller: Caller,
         _ decide: (SealState) -> Verdict
     ) throws(Errno) -> MappedFile.Access {
+        shared.ledger.found(status, at: place.key)
         switch decide(shared.ledger.contentState(of: status, for: caller.uid)) {
         case .refuse(let error, let rule): throw refuse("write", place, caller, error, rule: rule)
         case .guardWrites:

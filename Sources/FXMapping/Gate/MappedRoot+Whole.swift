@@ -18,6 +18,20 @@ public final class UnnamedFile: Sendable {
         self.init(try NewVersion.begin(in: directory) { () throws(Errno) in try directory.duplicate() })
     }
 
+    /// The same file, which can not be written to any more once this one is let go: whoever finds it under its name must not take it for one that is
+    /// still being written. Where it needs a name while it is made, its writer holds the lock of that name and stays.
+    func finished() throws(Errno) -> UnnamedFile {
+        guard content.isNameless else { return self }
+        return UnnamedFile(NewVersion(nameless: try content.file.reopen(.readOnly)))
+    }
+
+    /// Gives it a name in a directory that belongs to no type, in one step; never replaces. Bytes and name are on disk when this returns.
+    /// - Throws: EEXIST.
+    public func publish(as name: Name, inOwn directory: borrowing OwnedDescriptor) throws(Errno) {
+        try content.file.sync()
+        try content.publish(as: name, in: directory)
+    }
+
     /// Open for reading and writing.
     public var descriptor: OwnedDescriptor { _read { yield content.file } }
 }
@@ -32,13 +46,8 @@ extension MappedRoot {
         case replacing
     }
 
-    /// A new, empty file without a name on this type's file system.
-    /// - Throws: EROFS in a `read-only` type.
-    public func makeUnnamed(
-        near place: Place, in directory: borrowing OwnedDescriptor, by caller: Caller
-    ) throws(Errno) -> UnnamedFile {
-        try checkName(place.name)
-        try checkWritable("create", place, caller)
+    /// A new, empty file without a name on this type's file system; whether it may get one is asked by `checkArrival` and `publish`.
+    public func makeUnnamed(in directory: borrowing OwnedDescriptor) throws(Errno) -> UnnamedFile {
         let versions = versions
         return UnnamedFile(
             try NewVersion.begin(in: directory) { () throws(Errno) in try versions.directory.makeTop() })
@@ -87,13 +96,29 @@ extension MappedRoot {
         }
     }
 
+    /// Gives a file that has no name yet the mode, times, owner and user attributes of another one, as far as this process may.
+    func dress(
+        _ file: UnnamedFile, as status: FileStatus, from source: borrowing OwnedDescriptor
+    ) throws(Errno) {
+        try Metadata.apply(status, from: source, to: file.content.file)
+    }
+
+    /// The same for a directory the same operation has just made.
+    func dress(
+        made directory: borrowing OwnedDescriptor, as status: FileStatus, from source: borrowing OwnedDescriptor
+    ) throws(Errno) {
+        try Metadata.apply(status, from: source, to: directory)
+    }
+
     /// True while somebody has the file open for writing, in this process or another one: its bytes are nobody's promise yet.
     ///
-    /// One who is just closing it is waited for, a tenth of a second.
+    /// One who is just closing it is waited for, half a second: a child that somebody has just started has all files open until it runs its
+    /// program.
     public func isBeingWritten(_ name: Name, in directory: borrowing OwnedDescriptor) throws(Errno) -> Bool {
         let status = try directory.status(of: name)
         guard status.isRegular else { return false }
-        return shared.ledger.hasWriters(status.identity) || hasUncountedWriter(name, in: directory)
+        return shared.ledger.hasWriters(status.identity)
+            || hasUncountedWriter(name, in: directory, looks: 5 * MappedRoot.closingLooks)
     }
 
     private func checkReplacing(

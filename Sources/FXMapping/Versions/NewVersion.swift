@@ -16,6 +16,21 @@ struct NewVersion: ~Copyable {
         let name: Name
     }
 
+    /// Takes over an open file that has no name.
+    init(nameless file: consuming OwnedDescriptor) { self.init(file: file, partial: nil) }
+
+    private init(file: consuming OwnedDescriptor, partial: consuming Partial?) {
+        self.file = file
+        self.partial = partial
+    }
+
+    var isNameless: Bool {
+        switch partial {
+        case .some: false
+        case .none: true
+        }
+    }
+
     /// Copies at the same time without O_TMPFILE; the next one waits for none, it is refused with EBUSY.
     private static let partialNames = 256
 

@@ -16,7 +16,7 @@ struct ProgressOption: ParsableArguments {
         display(context) { mount.remaining() }
     }
 
-    private func display(
+    func display(
         _ context: CommandContext, _ sample: @escaping @Sendable () -> Remaining?
     ) -> ProgressDisplay? {
         ProgressDisplay(

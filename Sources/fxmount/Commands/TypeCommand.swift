@@ -32,41 +32,28 @@ struct ApplicationOption: ParsableArguments {
 
 /// How a directory is asked for.
 struct PromptOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The directory.", valueName: "dir")) var path: String?
+    @Option(help: ArgumentHelp("The directory.", valueName: "dir"), completion: .directory) var path: String?
     @Flag(help: "Do not ask if --path is given and readable.") var noPrompt = false
     @Option(help: ArgumentHelp("How long to wait for an answer, in seconds or as 2m.", valueName: "time")) var timeout:
         String?
 
-    /// The directory to map, after asking where the rules say so.
-    func directory(for what: String, mapped: String?, _ context: CommandContext) throws(CommandFailure) -> String {
-        let given = path.map(context.absolute)
-        let isReadable = given.map { (try? RealDirectory(mapping: $0)) != nil } ?? false
-        let decision = PromptDecision(
-            path: given, isReadable: isReadable, promptIsAllowed: !noPrompt, mapped: mapped,
-            home: context.surroundings.environment["HOME"] ?? "/")
-        switch decision {
-        case .map(let directory): return directory
-        case .ask(let preselected):
-            if let given, !isReadable {
-                context.printer.warn("\(displayed(given.utf8)) is not a directory that can be read")
-            }
-            let prompt = DirectoryPrompt(
-                surroundings: context.surroundings, timeout: try context.duration(timeout, option: "--timeout"))
-            return try prompt.ask(for: what, preselected: preselected)
+    var wish: PromptWish { noPrompt ? .onlyIfNeeded : .ask }
+
+    /// The path that was given, absolute; tells when it cannot be used.
+    func initialPath(_ context: CommandContext) -> String? {
+        guard let given = path.map(context.absolute) else { return nil }
+        if (try? RealDirectory(mapping: given)) == nil {
+            context.printer.warn("\(displayed(given.utf8)) is not a directory that can be read")
         }
+        return given
+    }
+
+    func patience(_ context: CommandContext) throws(CommandFailure) -> Duration? {
+        try context.duration(timeout, option: "--timeout")
     }
 }
 
 extension CommandContext {
-    /// The registry of the state directory, which is made if missing.
-    func openRegistry() throws -> TypeRegistry {
-        let directory = try openStateDirectory(creating: true)
-        return try TypeRegistry(databasePath: directory.path(of: "mappings.sqlite"))
-    }
-
-    /// Directories a type may not overlap with.
-    var reservedDirectories: [ReservedDirectory] { MountTable.current().ours.map { .mountPoint($0.path) } }
-
     func policy(_ text: String?) throws(CommandFailure) -> Policy? {
         guard let text else { return nil }
         guard let policy = Policy(rawValue: text) else {
@@ -79,15 +66,19 @@ extension CommandContext {
     }
 }
 
-extension MappedType {
-    func json(_ application: ApplicationID) -> JSONValue {
+extension TypeEntry {
+    /// What the REST service shows, and besides what only this program knows.
+    var fullJSON: JSONValue {
         [
-            "application": .string(application.text), "entity": .string(entity.text), "type": .string(name.text),
-            "path": .text(path), "status": .string(status.rawValue), "policy": .string(policy.rawValue),
-            "created_at": .time(createdAt),
+            "application": .string(application.text), "entity": .string(mapped.entity.text),
+            "type": .string(mapped.name.text), "path": .text(mapped.path), "status": .string(mapped.status.rawValue),
+            "policy": .string(mapped.policy.rawValue), "created_at": .time(mapped.createdAt),
+            "access": .string(access.text), "files": .integer(Int64(files)), "appid": .string(application.text),
         ]
     }
+}
 
+extension MappedType {
     var title: String { "\(entity.text)/\(name.text)" }
 }
 
@@ -97,10 +88,10 @@ struct TypeCreateCommand: RunnableCommand {
         commandName: "create", abstract: "Makes an alias for a directory; the entity too if it is new.",
         discussion: """
             With a readable --path and --no-prompt it is mapped at once. Otherwise you are asked, on a desktop with its directory
-            chooser, on a terminal with a prompt; without either it is an error.
+            chooser, on a terminal with a prompt; without either it is an error. An alias that is mapped already is mapped anew if
+            you agree to it when you are asked.
             """)
-    @Argument var entity: String
-    @Argument var type: String
+    @OptionGroup var alias: AliasArguments
     @OptionGroup var prompt: PromptOptions
     @Option(help: ArgumentHelp("keep-versions, keep-names, append-only, write-once or read-only.", valueName: "policy"))
     var policy: String?
@@ -109,77 +100,84 @@ struct TypeCreateCommand: RunnableCommand {
     @OptionGroup var common: CommonOptions
 
     func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let (entity, name) = (try EntityName(entity), try TypeName(type))
-        let configured = try context.configuration().text("types.default_policy")
-        let policy = try context.policy(policy ?? configured) ?? .keepVersions
-        let registry = try context.openRegistry()
-        if try registry.exists(name, of: entity, in: application) { throw MappingError.typeExists(entity, name) }
-        let title = "\(entity.text)/\(name.text)"
-        let path = unmapped ? nil : try prompt.directory(for: title, mapped: nil, context)
-        do throws(MappingError) { try registry.createEntity(entity, in: application) } catch {
-            if error != .entityExists(entity) { throw error }
+        let address = try alias.address()
+        let policy = try context.policy(policy)
+        let desk = try ExchangeDesk(try application.id(context.surroundings), policy: policy, context)
+        let present = try desk.row(address)
+        // Mapping it anew without a word would be a surprise.
+        if let present, unmapped || (prompt.noPrompt && present.status == .mapped) {
+            throw MappingError.typeExists(present.entity, present.name)
         }
-        let made = try registry.createType(
-            name, of: entity, in: application, path: path, policy: policy, clearOf: context.reservedDirectories)
-        context.printer.document(made.json(application))
-        let place = made.path.map { "is now \(displayed($0.utf8))" } ?? "made, not mapped yet"
-        context.printer.confirm("\(title) \(place) (\(made.policy.rawValue))")
+        var entry: TypeEntry
+        if unmapped {
+            entry = try desk.makeUnmapped(address)
+        } else {
+            entry = try desk.exchange.createType(
+                address, initPath: prompt.initialPath(context), prompt.wish, timeout: try prompt.patience(context))
+        }
+        if let policy, entry.mapped.policy != policy { entry = try desk.setPolicy(policy, of: address, .refused) }
+        context.printer.document(entry.fullJSON)
+        let place = entry.mapped.path.map { "is now \(displayed($0.utf8))" } ?? "made, not mapped yet"
+        context.printer.confirm("\(entry.mapped.title) \(place) (\(entry.mapped.policy.rawValue))")
     }
 }
 
 /// `fxmount type list`
-struct TypeListCommand: RunnableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Lists aliases; with --json one line each.")
-    @Argument(help: "Only this entity's.") var entity: String?
+struct TypeListCommand: ExchangeCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists aliases.")
+    @Argument(help: "Only this entity's.", completion: AliasCompletion.entities) var entity: String?
+    @OptionGroup var page: PageOptions
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
 
-    func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let entity = try entity.map { try EntityName($0) }
-        let types = try context.openRegistry().types(in: application, entity: entity)
-        for type in types { context.printer.document(type.json(application)) }
-        if types.isEmpty {
+    func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
+        var name: EntityName?
+        if let entity { name = try TypeAddress.entity(entity) }
+        let list = try desk.exchange.listTypes(of: name, try page.page())
+        context.printer.document([
+            "types": .array(list.types.map(\.fullJSON)), "total": .integer(Int64(list.total)),
+        ])
+        if list.total == 0 {
             context.printer.confirm("no types; `fxmount type create ENTITY TYPE --path DIR` makes one")
         } else {
             context.printer.table(
-                ["TYPE", "STATUS", "POLICY", "PATH"],
-                types.map { [$0.title, $0.status.rawValue, $0.policy.rawValue, displayed(($0.path ?? "-").utf8)] })
+                ["TYPE", "STATUS", "POLICY", "ACCESS", "FILES", "PATH"],
+                list.types.map { entry in
+                    let type = entry.mapped
+                    return [
+                        type.title, type.status.rawValue, type.policy.rawValue,
+                        entry.access.text.isEmpty ? "-" : entry.access.text, String(entry.files),
+                        displayed((type.path ?? "-").utf8),
+                    ]
+                })
         }
     }
 }
 
 /// `fxmount type show ENTITY TYPE`
-struct TypeShowCommand: RunnableCommand {
+struct TypeShowCommand: ExchangeCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows one alias.")
-    @Argument var entity: String
-    @Argument var type: String
+    @OptionGroup var alias: AliasArguments
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
 
-    func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let found = try context.openRegistry().type(try TypeName(type), of: try EntityName(entity), in: application)
-        let json = found.json(application)
+    func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
+        let json = try desk.exchange.listType(try alias.address()).fullJSON
         context.printer.document(json)
         context.printer.table(["KEY", "VALUE"], StatusCommand.rows(json, under: ""))
     }
 }
 
 /// `fxmount type exists ENTITY TYPE`
-struct TypeExistsCommand: RunnableCommand {
+struct TypeExistsCommand: ExchangeCommand {
     static let configuration = CommandConfiguration(
         commandName: "exists", abstract: "Tells whether an alias exists, mapped or not: exit 0 or 1.")
-    @Argument var entity: String
-    @Argument var type: String
+    @OptionGroup var alias: AliasArguments
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
 
-    func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let exists = try context.openRegistry().exists(try TypeName(type), of: try EntityName(entity), in: application)
+    func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
+        let exists = try desk.exchange.existsType(try alias.address())
         context.printer.document(["exists": .bool(exists)])
         context.printer.confirm(exists ? "yes" : "no")
         if !exists { throw SilentExit(status: .failure) }
@@ -187,12 +185,11 @@ struct TypeExistsCommand: RunnableCommand {
 }
 
 /// `fxmount type update ENTITY TYPE`
-struct TypeUpdateCommand: RunnableCommand {
+struct TypeUpdateCommand: ExchangeCommand {
     static let configuration = CommandConfiguration(
         commandName: "update", abstract: "Maps an alias to another directory, or gives it another policy.",
-        discussion: "The old directory and what is in it stay as they are.")
-    @Argument var entity: String
-    @Argument var type: String
+        discussion: "You are asked for the directory unless --path and --no-prompt say it. The old one stays as it is.")
+    @OptionGroup var alias: AliasArguments
     @OptionGroup var prompt: PromptOptions
     @Option(help: ArgumentHelp("A policy at least as strict as now.", valueName: "policy")) var policy: String?
     @Flag(help: "Allow a policy that protects less.") var weaken = false
@@ -200,46 +197,74 @@ struct TypeUpdateCommand: RunnableCommand {
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
 
-    func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let (entity, name) = (try EntityName(entity), try TypeName(type))
-        let registry = try context.openRegistry()
-        var type = try registry.type(name, of: entity, in: application)
-        // A policy alone says everything; without one the question is where to.
-        let asksForPath = prompt.path != nil || (policy == nil && !unmap)
+    func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
+        let address = try alias.address()
+        var entry = try desk.exchange.listType(address)
         let newPolicy = try context.policy(policy)
-        let path = asksForPath ? try prompt.directory(for: type.title, mapped: type.path, context) : nil
-        if unmap || asksForPath {
-            type = try registry.setPath(
-                path, ofType: name, of: entity, in: application, clearOf: context.reservedDirectories)
+        let patience = try prompt.patience(context)
+        if unmap {
+            entry = try desk.unmap(address)
+        } else if prompt.path != nil {
+            entry = try desk.exchange.createType(
+                address, initPath: prompt.initialPath(context), prompt.wish, timeout: patience)
+        } else if newPolicy == nil {
+            // A policy alone says everything; without one the question is where to.
+            entry = try desk.exchange.updateType(address, timeout: patience)
         }
-        if let newPolicy {
-            type = try registry.setPolicy(
-                newPolicy, ofType: name, of: entity, in: application, weakening: weaken ? .allowed : .refused)
-        }
-        context.printer.document(type.json(application))
+        if let newPolicy { entry = try desk.setPolicy(newPolicy, of: address, weaken ? .allowed : .refused) }
+        context.printer.document(entry.fullJSON)
+        let type = entry.mapped
         context.printer.confirm(
             "\(type.title) is now \(displayed((type.path ?? "not mapped").utf8)) (\(type.policy.rawValue))")
     }
 }
 
 /// `fxmount type delete ENTITY TYPE`
-struct TypeDeleteCommand: RunnableCommand {
+struct TypeDeleteCommand: ExchangeCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Forgets an alias. Its directory and everything in it stay.")
-    @Argument var entity: String
-    @Argument var type: String
+    @OptionGroup var alias: AliasArguments
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
 
-    func perform(_ context: CommandContext) throws {
-        let application = try application.id(context.surroundings)
-        let (entity, name) = (try EntityName(entity), try TypeName(type))
-        let registry = try context.openRegistry()
-        let old = try registry.type(name, of: entity, in: application)
-        try registry.deleteType(name, of: entity, in: application)
-        context.printer.document(["deleted": old.json(application)])
-        let kept = old.path.map { "; \(displayed($0.utf8)) stays as it is" } ?? ""
-        context.printer.confirm("forgot \(old.title)\(kept)")
+    func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
+        let address = try alias.address()
+        let old = try desk.exchange.listType(address)
+        try desk.exchange.deleteType(address)
+        context.printer.document(["deleted": old.fullJSON])
+        let kept = old.mapped.path.map { "; \(displayed($0.utf8)) stays as it is" } ?? ""
+        context.printer.confirm("forgot \(old.mapped.title)\(kept)")
+    }
+}
+
+/// What the command line can do with types and the File Exchange API has no word for.
+extension ExchangeDesk {
+    func row(_ type: TypeAddress) throws(ExchangeError) -> MappedType? {
+        do throws(ExchangeError) { return try exchange.listType(type).mapped } catch {
+            if case .noSuchType = error { return nil }
+            throw error
+        }
+    }
+
+    func makeUnmapped(_ type: TypeAddress) throws -> TypeEntry {
+        do throws(MappingError) { _ = try registry.createEntity(type.entity, in: exchange.application) } catch {
+            if error != .entityExists(type.entity) { throw error }
+        }
+        try registry.createType(
+            type.type, of: type.entity, in: exchange.application, policy: shared.settings.defaultPolicy)
+        return try exchange.listType(type)
+    }
+
+    func unmap(_ type: TypeAddress) throws -> TypeEntry {
+        try registry.setPath(nil, ofType: type.type, of: type.entity, in: exchange.application)
+        return try exchange.listType(type)
+    }
+
+    func setPolicy(
+        _ policy: Policy, of type: TypeAddress, _ weakening: TypeRegistry.Weakening
+    ) throws -> TypeEntry {
+        try registry.setPolicy(
+            policy, ofType: type.type, of: type.entity, in: exchange.application, weakening: weakening)
+        return try exchange.listType(type)
     }
 }

@@ -24,6 +24,12 @@ struct Surroundings: Sendable {
         return "/" + parts.joined(separator: "/")
     }
 
+    /// A program by its name in PATH; nil when there is none.
+    func program(_ name: String) -> String? {
+        (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map { "\($0)/\(name)" }
+            .first { unsafe access($0, X_OK) == 0 }
+    }
+
     /// Where state lives: flag, FXMOUNT_STATE_DIR, /var/lib/fxmount for root, else below XDG_STATE_HOME.
     func stateDirectory(flag: String?) throws(CommandFailure) -> String {
         if let flag { return absolute(flag) }

@@ -10,6 +10,7 @@ extension CommandFailure {
         switch error {
         case let failure as CommandFailure: self = failure
         case let error as MappingError: self.init(error)
+        case let error as ExchangeError: self.init(error)
         case let error as RemoteError: self.init(error)
         case let error as MountError: self.init(error)
         case let errno as Errno: self.init(ExitStatus(errno: errno.rawValue), errno.sentence, errno: errno)
@@ -56,6 +57,30 @@ extension CommandFailure {
             default: error.isTemporary ? .temporary : .failure
             }
         self.init(status, error.message, errno: error.errno)
+    }
+
+    private init(_ error: ExchangeError) {
+        if case .registry(let error) = error {
+            self.init(error)
+            return
+        }
+        let (status, hint): (ExitStatus, String?) =
+            switch error {
+            case .parameter: (.usage, nil)
+            case .noSuchEntity, .noSuchType: (.failure, "`fxmount type list` shows what there is")
+            case .unmapped: (.failure, "`fxmount type update` maps it to a directory")
+            case .directoryUnavailable: (.failure, "when it is back the type works again")
+            case .notFound, .alreadyExists, .wrongKind, .accessDenied, .cancelled, .registry: (.failure, nil)
+            case .refused: (.policy, nil)
+            case .beingWritten, .tooManyTransfers: (.temporary, "try again in a moment")
+            case .otherFileSystem, .tooLarge: (.refused, nil)
+            case .directoryTaken: (.refused, "choose a directory outside of it")
+            case .prompt(.cancelled): (.failure, nil)
+            case .prompt(.timedOut): (.timedOut, nil)
+            case .prompt(.nobodyToAsk): (.usage, "name it: --path DIR --no-prompt (an existing directory you can read)")
+            case .system(_, let reason): (ExitStatus(errno: reason.rawValue), nil)
+            }
+        self.init(status, error.message, hint: hint, errno: error.errno)
     }
 
     private init(_ error: MappingError) {

@@ -117,6 +117,27 @@ struct ChildProcess: ~Copyable {
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal
     }
 
+    /// The same, nil when `deadline` came first; a program can close its output and stay.
+    borrowing func waitForExit(until deadline: ContinuousDeadline?) -> Int32? {
+        guard let deadline else { return waitForExit() }
+        while true {
+            var status: Int32 = 0
+            let result = unsafe waitpid(pid, &status, WNOHANG)
+            if result == pid { return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f) }
+            if result < 0, errno != EINTR { return 1 }
+            if deadline.hasPassed { return nil }
+            // There is no wait with a time limit; a tenth of what anybody notices.
+            pause(milliseconds: 10)
+        }
+    }
+
+    /// Kills it and everything in the session it started, and waits for it for a second at most.
+    borrowing func killSession() {
+        kill(-pid, SIGKILL)
+        kill(pid, SIGKILL)
+        _ = waitForExit(until: .after(.seconds(1)))
+    }
+
     /// Kills it and does not wait: one that hangs in a dead mount cannot be waited for.
     borrowing func abandon() {
         kill(pid, SIGKILL)
