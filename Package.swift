@@ -28,7 +28,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        // The test services only.
+        // FXServe and the test services only.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
@@ -85,11 +85,25 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        // The File Exchange API over REST; the one module below the command line that may wait by `await`.
+        .target(
+            name: "FXServe",
+            dependencies: [
+                "FXSystem", "FXMapping",
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         // The command line and the wiring.
         .executableTarget(
             name: "fxmount",
             dependencies: [
-                "CLinux", "FXSystem", "FXMapping", "FXRemote", "FXFuse",
+                "CLinux", "FXSystem", "FXMapping", "FXRemote", "FXFuse", "FXServe",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Logging", package: "swift-log"),
@@ -125,6 +139,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),
+        .testTarget(
+            name: "FXServeTests",
+            dependencies: [
+                "FXServe", "FXMapping", "FXSystem", "CSyscalls", "ServiceFixtures", "fxmount",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            exclude: ["Support/browser.py"], swiftSettings: testing),
         .testTarget(
             name: "fxmountTests",
             dependencies: [

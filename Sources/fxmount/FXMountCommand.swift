@@ -23,8 +23,8 @@ struct FXMountCommand: ParsableCommand {
         subcommands: [
             MountCommand.self, UnmountCommand.self, ListCommand.self, StatusCommand.self, WaitCommand.self,
             RetryCommand.self, ExportCommand.self, PlanCommand.self, TypeCommand.self, FileCommand.self,
-            VersionsCommand.self, SessionCommand.self,
-            RemoteCommand.self, ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
+            VersionsCommand.self, SessionCommand.self, RemoteCommand.self, ServeCommand.self, ConsentCommand.self,
+            ConfigCommand.self, DoctorCommand.self, MountCallCommand.self,
         ])
 
     static func main() {

@@ -41,6 +41,13 @@ public final class TypeRegistry: Sendable {
         return snapshot(of: application)
     }
 
+    /// Those that have entities, in byte order of their names, from the database.
+    public func applications() throws(MappingError) -> [ApplicationID] {
+        let contents = try database.contents()
+        install(contents)
+        return contents.snapshots.keys.sorted { $0.name < $1.name }
+    }
+
     /// In byte order, from the database.
     public func entities(in application: ApplicationID) throws(MappingError) -> [Entity] {
         try refreshed(application).entities

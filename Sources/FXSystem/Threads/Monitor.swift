@@ -115,6 +115,11 @@ public struct ContinuousDeadline: Sendable, Comparable {
         return current > nanoseconds ? current - nanoseconds : 0
     }
 
+    /// The time from `earlier` to this moment; zero when this one is not later.
+    public func duration(since earlier: ContinuousDeadline) -> Duration {
+        .nanoseconds(Int64(clamping: nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0))
+    }
+
     public static func < (left: ContinuousDeadline, right: ContinuousDeadline) -> Bool {
         left.nanoseconds < right.nanoseconds
     }

@@ -127,25 +127,30 @@ struct SettingKey: Sendable {
     var isNested = false
 
     /// The keys outside `[remotes.NAME]`.
-    static let general: [SettingKey] = [
-        SettingKey(path: "mount.allow_other", kind: .bool, standard: .bool(false), variable: "FXMOUNT_ALLOW_OTHER"),
-        SettingKey(path: "mount.passthrough", kind: .bool, standard: .bool(true), variable: "FXMOUNT_PASSTHROUGH"),
-        // The default of MountOptions; more come by themselves while calls wait for a disk.
-        SettingKey(path: "mount.workers", kind: .integer(1...64), standard: .integer(4), variable: "FXMOUNT_WORKERS"),
-        // Short, because the mapped directories may change behind the mount.
-        SettingKey(
-            path: "mount.attribute_timeout", kind: .duration, standard: .duration(.seconds(1)),
-            variable: "FXMOUNT_ATTRIBUTE_TIMEOUT"),
-        SettingKey(path: "types.default_root", kind: .absolutePath, standard: nil, variable: "FXMOUNT_DEFAULT_ROOT"),
-        SettingKey(path: "types.staging_patterns", kind: .list, standard: nil, variable: "FXMOUNT_STAGING_PATTERNS"),
-        SettingKey(
-            path: "types.default_policy", kind: .choice(policies), standard: .text("keep-versions"),
-            variable: "FXMOUNT_DEFAULT_POLICY"),
-        SettingKey(
-            path: "spool.keep", kind: .choice(["all", "none"]), standard: .text("none"), variable: "FXMOUNT_SPOOL_KEEP"),
-        // None by default: what was read stays in the kernel's page cache as long as there is memory.
-        SettingKey(path: "cache.size", kind: .size, standard: .size(.zero), variable: "FXMOUNT_CACHE_SIZE"),
-    ]
+    static let general: [SettingKey] =
+        [
+            SettingKey(path: "mount.allow_other", kind: .bool, standard: .bool(false), variable: "FXMOUNT_ALLOW_OTHER"),
+            SettingKey(path: "mount.passthrough", kind: .bool, standard: .bool(true), variable: "FXMOUNT_PASSTHROUGH"),
+            // The default of MountOptions; more come by themselves while calls wait for a disk.
+            SettingKey(
+                path: "mount.workers", kind: .integer(1...64), standard: .integer(4), variable: "FXMOUNT_WORKERS"),
+            // Short, because the mapped directories may change behind the mount.
+            SettingKey(
+                path: "mount.attribute_timeout", kind: .duration, standard: .duration(.seconds(1)),
+                variable: "FXMOUNT_ATTRIBUTE_TIMEOUT"),
+            SettingKey(
+                path: "types.default_root", kind: .absolutePath, standard: nil, variable: "FXMOUNT_DEFAULT_ROOT"),
+            SettingKey(
+                path: "types.staging_patterns", kind: .list, standard: nil, variable: "FXMOUNT_STAGING_PATTERNS"),
+            SettingKey(
+                path: "types.default_policy", kind: .choice(policies), standard: .text("keep-versions"),
+                variable: "FXMOUNT_DEFAULT_POLICY"),
+            SettingKey(
+                path: "spool.keep", kind: .choice(["all", "none"]), standard: .text("none"),
+                variable: "FXMOUNT_SPOOL_KEEP"),
+            // None by default: what was read stays in the kernel's page cache as long as there is memory.
+            SettingKey(path: "cache.size", kind: .size, standard: .size(.zero), variable: "FXMOUNT_CACHE_SIZE"),
+        ] + serving
 
     static let policies = ["keep-versions", "keep-names", "append-only", "write-once", "read-only"]
 

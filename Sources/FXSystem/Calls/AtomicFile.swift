@@ -1,15 +1,14 @@
-internal import FXSystem
 internal import Glibc
-internal import SystemPackage
+public import SystemPackage
 
 /// A file written as a whole or not at all.
-enum AtomicFile {
+public enum AtomicFile {
     /// Puts `bytes` under `name`, durably: what was there before is there until the new content is.
     ///
     /// Two at a time would use the same temporary name; the second is refused.
     /// - Parameter mode: of a new file; one that is replaced hands its mode on.
     /// - Throws: EWOULDBLOCK while somebody else writes the same file.
-    static func write(
+    public static func write(
         _ bytes: [UInt8], to name: String, in directory: borrowing OwnedDescriptor, mode: UInt32
     ) throws(Errno) {
         let (target, temporary) = try (validName(name), validName(name + ".new"))
