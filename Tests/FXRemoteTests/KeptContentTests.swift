@@ -107,7 +107,10 @@ import Testing
         let id = try tree.put("f", pattern(70_000), in: try tree.session("s"))
         #expect(try tree.get(id) == pattern(70_000))
         #expect(backend.count(of: .open) == 0)
-        #expect(tree.place(for: .read(id)) == nil)
+        guard case .here = try tree.open(id, flags: .readOnly, caller: me).source() else {
+            Issue.record("it would be read from the service")
+            return
+        }
     }
 
     @Test func `with spool.keep = none it is, and the spool is empty`() throws {

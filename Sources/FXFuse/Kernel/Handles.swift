@@ -5,6 +5,8 @@ internal import SystemPackage
 struct OpenReply: Sendable {
     /// Every read and write comes to us; no page cache, no shared mmap.
     var directIO = false
+    /// What the kernel has of the file from earlier handles is still its content (FOPEN_KEEP_CACHE).
+    var keepsCache = false
     /// Closing tells us nothing new: no FLUSH, one round trip less (FOPEN_NOFLUSH). For handles that cannot write.
     var needsNoFlush = false
     /// The kernel reads and writes this backing file by itself.

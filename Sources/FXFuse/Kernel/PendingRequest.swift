@@ -75,6 +75,12 @@ struct PendingRequest: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// Answers with the bytes that `lend` lends, from several places.
+    consuming func answer(lending lend: ((UnsafeBufferPointer<iovec>) -> Void) -> Void) {
+        let raw = unsafe take()
+        unsafe lend { _ = unsafe fuse_reply_iov(raw, $0.baseAddress, Int32($0.count)) }
+    }
+
     /// Answers with what `fill` puts into a buffer of at most `capacity` bytes, or with its error.
     consuming func answer(
         upTo capacity: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Errno) -> Int
@@ -195,6 +201,7 @@ extension OpenReply {
         var info = fuse_file_info()
         info.fh = handle
         info.direct_io = directIO ? 1 : 0
+        info.keep_cache = keepsCache ? 1 : 0
         if needsNoFlush { unsafe fx_set_noflush(&info) }
         return info
     }

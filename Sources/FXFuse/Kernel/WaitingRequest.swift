@@ -29,13 +29,16 @@ final class WaitingRequest: Sendable {
             case .deadline: self?.finish(.timedOut)
             }
         }
-        state.withLock { state in
-            guard let request = state.request.take() else { return }
+        let isWaiting = state.withLock { state in
+            guard let request = state.request.take() else { return false }
             // Under the lock: an interrupt that is already pending calls back at once, which only leaves a note.
             request.onInterrupt(token)
             state.request = consume request
             state.token = token
+            return true
         }
+        // It has been answered meanwhile.
+        if !isWaiting { InterruptWatch.shared.remove(token) }
     }
 
     /// What is waited for has begun, and takes as long as it takes.

@@ -9,28 +9,59 @@ final class RemoteFileHandle: FileHandle {
     let file: RemoteFile
     private let place: RemotePlace
     private let flags: OpenFlags
+    private let keepsCache: Bool
 
-    init(_ file: RemoteFile, _ place: RemotePlace, _ flags: OpenFlags) {
+    /// - Parameter keepsCache: the kernel has nothing of the file, or pages of the content that was opened.
+    init(_ file: RemoteFile, _ place: RemotePlace, _ flags: OpenFlags, keepsCache: Bool = false) {
         self.file = file
         self.place = place
         self.flags = flags
+        self.keepsCache = keepsCache
     }
 
     /// What a handle that cannot read writes goes past the page cache, one copy and one page of memory less for every
     /// page written. It could not be mapped anyway (mmap(2), EACCES), and others see the bytes at once: the kernel
     /// drops what it had cached of them.
-    var openReply: OpenReply { OpenReply(directIO: !flags.reads) }
+    var openReply: OpenReply {
+        OpenReply(
+            directIO: !flags.reads, keepsCache: keepsCache,
+            needsNoFlush: !flags.writes && !flags.contains(.truncate))
+    }
 
     func read(_ count: Int, at offset: UInt64, _ request: consuming PendingRequest) {
-        if let lane = place.lane(for: .read(file.entry)) {
-            let caller = request.caller
-            return lane.carry(
-                request, by: caller, { [file] _ throws(Errno) in try file.bytes(count, at: offset) },
-                answer: { $0.answer(bytes: $1) })
+        do throws(Errno) {
+            let source = try remote { () throws(RemoteError) in try file.source() }
+            if case .service(let reader) = source { return read(count, at: offset, from: reader, request) }
+            unsafe request.answer(upTo: count) { buffer throws(Errno) in
+                try remote { () throws(RemoteError) in try unsafe file.read(into: buffer, at: offset) }
+            }
+        } catch {
+            request.fail(error)
         }
-        unsafe request.answer(upTo: count) { buffer throws(Errno) in
-            try remote { () throws(RemoteError) in try unsafe file.read(into: buffer, at: offset) }
+    }
+
+    /// Answered from memory, or when the bytes have come; what will be read next is asked for after that.
+    private func read(
+        _ count: Int, at offset: UInt64, from reader: ContentReader, _ request: consuming PendingRequest
+    ) {
+        let thread = request.caller.thread
+        let waiting = WaitingRequest(request)
+        let start = reader.read(count, at: offset) { result in
+            guard let request = waiting.take() else { return }
+            switch result {
+            case .success(let bytes): unsafe request.answer(lending: { unsafe bytes.withVectors($0) })
+            case .failure(let error): request.fail(error.errno)
+            }
         }
+        switch start {
+        case .bytes(let bytes):
+            if let request = waiting.take() { unsafe request.answer(lending: { unsafe bytes.withVectors($0) }) }
+        case .failed(let error): waiting.finish(error.errno)
+        case .waits(let token):
+            waiting.watch(thread: thread)
+            waiting.began { reader.cancel(token) }
+        }
+        reader.bringAhead()
     }
 
     func write(
@@ -80,17 +111,6 @@ final class RemoteFileHandle: FileHandle {
 }
 
 extension RemoteFile {
-    fileprivate func bytes(_ count: Int, at offset: UInt64) throws(Errno) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let got = try unsafe bytes.withUnsafeMutableBufferPointer { buffer throws(Errno) in
-            try remote { () throws(RemoteError) in
-                try unsafe read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
-            }
-        }
-        bytes.removeLast(count - got)
-        return bytes
-    }
-
     fileprivate func write(_ bytes: [UInt8], at offset: UInt64, by caller: Caller) throws(Errno) -> Int {
         try unsafe bytes.withUnsafeBufferPointer { buffer throws(Errno) in
             try remote { () throws(RemoteError) in

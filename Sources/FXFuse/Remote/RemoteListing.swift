@@ -13,8 +13,8 @@ final class RemoteListing: DirectoryHandle {
         self.directory = directory
     }
 
-    /// Looked at under one hold of the tree's lock: about what fits into one answer.
-    private static let batch = 128
+    /// Looked at under one hold of the tree's lock: about what fits into one answer of a page.
+    private static let batch = 32
 
     func enumerate(
         from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool

@@ -1,5 +1,6 @@
 internal import FXRemote
 internal import FXSystem
+internal import Synchronization
 internal import SystemPackage
 
 /// What entries of remotes have in common: attributes and status.
@@ -81,6 +82,8 @@ extension RemoteNode {
 final class RemoteFileNode: RemoteNode {
     let place: RemotePlace
     let id: EntryID
+    /// Of which content the kernel may have pages.
+    private let cached = Mutex<ContentIdentity?>(nil)
 
     init(_ place: RemotePlace, _ id: EntryID) {
         self.place = place
@@ -89,7 +92,14 @@ final class RemoteFileNode: RemoteNode {
 
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle {
         let file = try remote { () throws(RemoteError) in try place.tree.open(id, flags: flags, caller: caller) }
-        return RemoteFileHandle(file, place, flags)
+        // A handle is pinned to the content it opened, so it never adds pages of another one to these.
+        let content = place.tree.contentLane == nil ? nil : file.openedContent
+        let keepsCache = cached.withLock { cached in
+            defer { cached = content }
+            guard let content, let cached else { return false }
+            return cached.isSame(as: content)
+        }
+        return RemoteFileHandle(file, place, flags, keepsCache: keepsCache)
     }
 }
 

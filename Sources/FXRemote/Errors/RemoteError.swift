@@ -112,7 +112,7 @@ public enum RemoteError: Error, Sendable, Equatable {
 
 /// The step of local work a system call belonged to.
 public enum LocalStep: String, Sendable {
-    case spool, store, journal, recovery
+    case spool, store, journal, recovery, cache
 }
 
 /// What a service asks of an account before it can be used.

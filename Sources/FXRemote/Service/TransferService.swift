@@ -10,24 +10,31 @@ internal import SystemPackage
 public final class TransferService: Sendable {
     public let trees: [RemoteTree]
     let services: TreeServices
+    private let memoryLane: CallLane
     private let isStarted = Mutex(false)
 
     /// Opens the journal and puts in order what the last run left: sealed files go on, unsealed ones move to
     /// `recovered/`.
-    /// - Parameter stateDirectory: absolute and existing.
+    /// - Parameters:
+    ///   - stateDirectory: absolute and existing.
+    ///   - keeping: what the spool keeps of committed files.
+    ///   - cacheDirectory: for files of services without ranges while they are read; made when it is needed. nil for the
+    ///     state directory.
     /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never
     ///   be used.
     public convenience init(
         stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none,
-        events: EventLog = EventLog(), clock: WallClock = .system
+        cacheDirectory: String? = nil, events: EventLog = EventLog(), clock: WallClock = .system
     ) throws(RemoteError) {
         try self.init(
-            stateDirectory: stateDirectory, remotes: remotes, keeping: keeping, events: events, clock: clock,
+            stateDirectory: stateDirectory, remotes: remotes, keeping: keeping, cacheDirectory: cacheDirectory,
+            events: events, clock: clock,
             random: { Double.random(in: 0...1) }, didCommit: { _ in })
     }
 
     init(
-        stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none, events: EventLog,
+        stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none,
+        cacheDirectory: String? = nil, readBlocks: Int = BlockPool.standardCapacity, events: EventLog,
         clock: WallClock, random: @escaping @Sendable () -> Double,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void
     ) throws(RemoteError) {
@@ -35,9 +42,17 @@ public final class TransferService: Sendable {
         let journal = try Journal(path: stateDirectory + "/journal.sqlite", didCommit: didCommit)
         let contents = try journal.contents()
         let kept = KeptContents(spool: spool, journal: journal, clock: clock, events: events, keeping: keeping)
+        // For those who wait for memory only; it has no thread while nobody does.
+        let memoryLane = CallLane(name: "fx-memory", threads: 1, capacity: 64)
+        let pool = BlockPool(capacity: readBlocks) { run in
+            // Refused only when as many are about to look already, or the service has ended.
+            _ = memoryLane.submit(run: run)
+        }
         services = TreeServices(
-            spool: spool, journal: journal, kept: kept, digests: DigestWorker(), events: events, clock: clock,
-            contents: contents)
+            spool: spool, journal: journal, kept: kept, readers: Readers(pool: pool),
+            staging: StagingDirectory(path: cacheDirectory ?? stateDirectory), digests: DigestWorker(), events: events,
+            clock: clock, contents: contents)
+        self.memoryLane = memoryLane
         var trees: [RemoteTree] = []
         for remote in remotes {
             do throws(RemoteError) { try remote.backend.prepare() } catch {
@@ -96,6 +111,8 @@ public final class TransferService: Sendable {
             tree.contentLane?.stop()
             tree.configuration.stopTransport()
         }
+        services.readers.stop()
+        memoryLane.stop()
         let deadline = ContinuousDeadline.after(TransferService.patience)
         for tree in trees { tree.verifications.stop(until: deadline) }
         for tree in trees { tree.engine.stop(until: tree.lane == nil ? nil : deadline) }

@@ -39,6 +39,9 @@ final class Spool: Sendable {
         UploadID("\(prefix)-\(counter.wrappingAdd(1, ordering: .relaxed).newValue)")
     }
 
+    /// True of an upload that this run has made.
+    func isOwn(_ upload: UploadID) -> Bool { upload.text.hasPrefix(prefix + "-") }
+
     func create(_ upload: UploadID, path: RelativePath) throws(RemoteError) -> SpoolFile {
         do throws(Errno) {
             guard let name = try? Name(upload.text) else { throw .invalidArgument }

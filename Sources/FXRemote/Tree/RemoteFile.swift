@@ -8,13 +8,13 @@ internal import SystemPackage
 /// Lock order: `state` is a leaf and is never held during another call.
 public final class RemoteFile: Sendable {
     public let entry: EntryID
-    private let tree: RemoteTree
+    let tree: RemoteTree
     private let opener: CallingProcess
     private let owner: UInt32
     private let writes: Bool
-    private let state = Mutex(State())
+    let state: Mutex<State>
 
-    private struct State {
+    struct State {
         var hasWritten = false
         var failure: RemoteError?
         /// The first byte that a write could not put into the draft, and why.
@@ -24,7 +24,7 @@ public final class RemoteFile: Sendable {
         var opened: RevisionID?
         /// The draft last written to; kept for a file that was removed while open.
         var draft: Revision?
-        var reader: (upload: UploadID, content: any CommittedContent)?
+        var reading: RemoteFileReading
     }
 
     init(tree: RemoteTree, entry: EntryID, opener: Caller, writes: Bool) {
@@ -34,40 +34,13 @@ public final class RemoteFile: Sendable {
         self.opener = CallingProcess(of: opener)
         owner = opener.uid
         self.writes = writes
-        let draft = tree.state.withLock { $0.index[entry]?.draft }
-        state.withLock { $0.draft = draft }
+        let node = tree.state.withLock { $0.index[entry] }
+        state = Mutex(State(draft: node?.draft, reading: RemoteFileReading(node)))
     }
 
     public func status() throws(RemoteError) -> RemoteEntry { try tree.entry(entry) }
 
     // MARK: - Bytes
-
-    /// Fills `buffer` from `offset`, short only at the end of the file.
-    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        try checkFailure()
-        // A second look: between the first one and the read the file may have been committed.
-        do throws(RemoteError) { return try unsafe readOnce(into: buffer, at: offset) } catch {
-            if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
-            return try unsafe readOnce(into: buffer, at: offset)
-        }
-    }
-
-    private func readOnce(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        let (newest, committed) = tree.state.withLock { ($0.index[entry]?.revisions.last, $0.index[entry]?.committed) }
-        if let newest { return try unsafe newest.read(into: buffer, at: offset) }
-        if let committed {
-            return try unsafe reader(of: committed.upload).read(into: buffer, at: offset)
-        }
-        guard let removed = state.withLock({ $0.draft }) else { throw .noSuchEntry }
-        return try unsafe removed.read(into: buffer, at: offset)
-    }
-
-    private func reader(of upload: UploadID) throws(RemoteError) -> any CommittedContent {
-        if let reader = state.withLock({ $0.reader }), reader.upload == upload { return reader.content }
-        let content = try tree.openStored(entry)
-        state.withLock { $0.reader = (upload, content) }
-        return content
-    }
 
     /// Writes all of `buffer` or nothing; returns its length.
     /// - Parameter caller: who is let go when it dies while this waits for somebody else's draft; nil for nobody.
@@ -248,11 +221,12 @@ public final class RemoteFile: Sendable {
 
     /// Answers `release`, the last close of this handle; seals what no other writer has open.
     public func release() {
-        let (isFirst, _) = state.withLock { state in
+        let (isFirst, reading, _) = state.withLock { state in
             defer { state.isReleased = true }
             // The blocks of a file that was removed while open are free from here on.
-            return (!state.isReleased, (state.draft.take(), state.reader.take()))
+            return (!state.isReleased, state.reading.take(), state.draft.take())
         }
+        reading.service?.close()
         if !isFirst || !writes { return }
         tree.state.withLock { $0.index.update(entry) { $0.writers -= 1 } }
         tree.sealIfAbandoned(entry)
@@ -268,13 +242,13 @@ public final class RemoteFile: Sendable {
         release()
     }
 
-    deinit { if writes { release() } }
+    deinit { release() }
 
     private func remember(_ error: RemoteError) {
         state.withLock { if $0.failure == nil { $0.failure = error } }
     }
 
-    private func checkFailure() throws(RemoteError) {
+    func checkFailure() throws(RemoteError) {
         if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 }

@@ -30,10 +30,13 @@ public final class RemoteTree: Sendable {
     /// Where file contents come from the service in one piece, which may take as long as they are large.
     public let contentLane: CallLane?
     let listsEntries: Bool
+    let turns = ReadTurns()
+    let staged: StagedContents
     let storeSpace = Mutex(StoreSpace())
 
     init(_ configuration: RemoteConfiguration, services: TreeServices, engine: TransferEngine) {
         self.engine = engine
+        staged = StagedContents(directory: services.staging)
         name = configuration.name
         kind = configuration.kind
         self.configuration = configuration

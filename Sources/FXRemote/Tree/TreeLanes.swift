@@ -12,7 +12,6 @@ extension RemoteTree {
         case remove(Name, in: EntryID)
         case rename
         case open(EntryID, OpenFlags)
-        case read(EntryID)
         /// A write or a truncation that keeps something of what is there.
         case change(EntryID)
         case setModified(EntryID)
@@ -49,13 +48,6 @@ extension RemoteTree {
             // Emptied at once: that waits for whoever makes a draft of it.
             guard flags.contains(.truncate) else { return nil }
             return state.withLock { $0.index[id]?.draft } == nil ? names() : nil
-        case .read(let id):
-            let stored: UploadID? = state.withLock { state in
-                guard let node = state.index[id], node.revisions.isEmpty else { return nil }
-                return node.committed?.upload
-            }
-            guard let stored, backend.facts.readsBack, !services.kept.has(stored) else { return nil }
-            return Place(lane: contentLane, key: nil, limit: nil)
         case .change(let id):
             return state.withLock { $0.index[id]?.draft } == nil
                 ? Place(lane: contentLane, key: nil, limit: nil) : nil

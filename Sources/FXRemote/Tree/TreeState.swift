@@ -180,6 +180,8 @@ final class TreeServices: Sendable {
     let spool: Spool
     let journal: Journal
     let kept: KeptContents
+    let readers: Readers
+    let staging: StagingDirectory
     let digests: DigestWorker
     let events: EventLog
     let clock: WallClock
@@ -190,12 +192,14 @@ final class TreeServices: Sendable {
     let group = getegid()
 
     init(
-        spool: Spool, journal: Journal, kept: KeptContents, digests: DigestWorker, events: EventLog, clock: WallClock,
-        contents: JournalContents
+        spool: Spool, journal: Journal, kept: KeptContents, readers: Readers, staging: StagingDirectory,
+        digests: DigestWorker, events: EventLog, clock: WallClock, contents: JournalContents
     ) {
         self.spool = spool
         self.journal = journal
         self.kept = kept
+        self.readers = readers
+        self.staging = staging
         self.digests = digests
         self.events = events
         self.clock = clock

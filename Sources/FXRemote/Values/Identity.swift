@@ -30,6 +30,25 @@ public struct UploadID: Hashable, Sendable {
     public static let unknown = UploadID("")
 }
 
+/// Which content of a file it is, as far as the service tells.
+public struct ContentIdentity: Sendable, Equatable {
+    let upload: UploadID
+    let remoteID: String
+    let size: ByteCount
+
+    init(_ committed: CommittedRow) {
+        upload = committed.upload
+        remoteID = committed.remoteID
+        size = committed.size
+    }
+
+    /// A service may give the same content another id, when it was renamed.
+    public func isSame(as other: ContentIdentity) -> Bool {
+        if upload != .unknown, other.upload != .unknown { return upload == other.upload }
+        return remoteID == other.remoteID && size == other.size
+    }
+}
+
 /// A call that waits for transfers; see `RemoteTree.cancel(_:)`.
 public struct WaitToken: Hashable, Sendable {
     let number: UInt64

@@ -93,7 +93,8 @@ struct MountCommand: RunnableCommand {
         // The mount must not keep another file system busy.
         if readiness.isDaemon { _ = unsafe chdir("/") }
         let remotes = RemoteAssembly(
-            environment: context.surroundings.environment, stateDirectory: plan.stateDirectory,
+            environment: context.surroundings.environment, cacheDirectory: context.surroundings.cacheDirectory,
+            stateDirectory: plan.stateDirectory,
             writer: try WriterID.of(directory))
         let mount = try MountAssembly.make(plan, remotes, registry: registry, printer: context.printer)
         let printer = context.printer

@@ -38,6 +38,12 @@ struct Surroundings: Sendable {
         return try base("XDG_STATE_HOME", ".local/state") + "/fxmount"
     }
 
+    /// What may be thrown away at any time: /var/cache/fxmount for root, else below XDG_CACHE_HOME. nil when there is no
+    /// home.
+    var cacheDirectory: String? {
+        isRoot ? "/var/cache/fxmount" : (try? base("XDG_CACHE_HOME", ".cache")).map { $0 + "/fxmount" }
+    }
+
     /// The places a configuration file is looked for, first one first. A flag or FXMOUNT_CONFIG leaves only that one.
     func configurationCandidates(flag: String?) -> (paths: [String], isExplicit: Bool) {
         if let flag { return ([absolute(flag)], true) }

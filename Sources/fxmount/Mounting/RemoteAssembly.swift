@@ -13,6 +13,8 @@ struct AssembledRemote: Sendable {
 /// Makes the backend of one configured remote: transport, secret, backend.
 struct RemoteAssembly: Sendable {
     var environment: [String: String]
+    /// Holds what is read of services without ranges; nil for the state directory.
+    var cacheDirectory: String?
     /// Holds the stores of kind `local` that have no path.
     var stateDirectory: String
     /// The stable name of this state directory among several that write to one service.

@@ -20,7 +20,7 @@ enum TransferAssembly {
             return try TransferService(
                 stateDirectory: assembly.stateDirectory, remotes: remotes,
                 keeping: configuration.text("spool.keep").flatMap(SpoolKeeping.init(rawValue:)) ?? .none,
-                events: events)
+                cacheDirectory: assembly.cacheDirectory, events: events)
         } catch {
             for remote in remotes { remote.stopTransport() }
             throw error
