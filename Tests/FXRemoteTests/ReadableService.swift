@@ -120,6 +120,7 @@ final class ReadableService: Backend {
         // A prime: pieces end anywhere.
         let step: UInt64 = 60_013
         var position = range.lowerBound
+        var hasStalled = false
         while position < range.upperBound {
             var end = min(position + step, range.upperBound)
             switch fault {
@@ -130,7 +131,8 @@ final class ReadableService: Backend {
                 if position - range.lowerBound >= count { return .success(()) }
                 end = min(end, range.lowerBound + count)
             case .stall(let count):
-                if position - range.lowerBound >= count {
+                if position - range.lowerBound >= count, !hasStalled {
+                    hasStalled = true
                     freeze()
                     if !hold() { return .failure(.interrupted) }
                 }
