@@ -128,7 +128,7 @@ struct RemoteCommandTests {
         try fxmount.write(before)
         let cases: [([String], Int32, String)] = [
             (["a", "--kind", "local"], 1, "already"), (["b", "--kind", "locl"], 2, "did you mean \"local\""),
-            (["b", "--kind", "itslearning"], 2, "not in this build"),
+            (["b", "--kind", "itslearning"], 2, "--url, --username, --password-file"),
             (["..", "--kind", "local"], 2, "cannot be the name"),
             (["b", "--kind", "s3", "--bucket", "x"], 2, "--endpoint, --access-key-id, --secret-access-key-file"),
             (["b", "--kind", "tus", "--url", "ftp://x"], 2, "http"),

@@ -283,7 +283,9 @@ public final class ContentReader: Sendable {
             guard state.failure == nil, case .open(let content) = state.source, let segment = state.buffer[id],
                 case .waits = segment.phase
             else { return nil }
+            let firstLater = state.next
             state.buffer.update(id) { segment in
+                segment.firstLater = firstLater
                 if !blocks.isEmpty {
                     segment.blocks = blocks
                     segment.given = Array(repeating: 0, count: blocks.count)
@@ -362,8 +364,16 @@ public final class ContentReader: Sendable {
             }
             return (true, ReadBuffer.Leavings(), [])
         }
-        // What was only read ahead is asked for by the next read, which is then told.
-        let leavings = state.buffer.cut(id)
-        return (false, leavings, state.takeWaiting { $0.range.overlaps(missing) })
+        // What was only read ahead is nobody's error: who came while it was on its way gets a request of its own, and
+        // is told what becomes of that.
+        let refused = state.takeWaiting { $0.range.overlaps(missing) && $0.token.number < segment.firstLater }
+        if state.waiting.contains(where: { $0.range.overlaps(missing) }) {
+            state.buffer.update(id) { segment in
+                segment.failures = failures
+                segment.phase = .waits
+            }
+            return (true, ReadBuffer.Leavings(), refused)
+        }
+        return (false, state.buffer.cut(id), refused)
     }
 }

@@ -25,6 +25,8 @@ struct ReadBuffer {
         /// How often it was asked for, and in a row without a byte.
         var attempts = 0
         var failures = 0
+        /// Reads with this number and later ones came while it was on its way.
+        var firstLater: UInt64 = 0
 
         var missing: Range<UInt64> { range.lowerBound + received..<range.upperBound }
 

@@ -12,7 +12,7 @@ struct FileSending: Sendable {
     let idle: TimeAmount
 
     /// Large enough for few hops between threads, small enough for hundreds of clients at once.
-    private static let piece = 256 << 10
+    private static let piece = 128 << 10
 
     func send(
         _ response: HTTPResponse, _ writer: consuming ResponseWriter, _ channel: any Channel

@@ -9,7 +9,7 @@ struct DownloadCall: Sendable {
     let exchange: FileExchange
 
     /// Collected before a thread is asked to write them: few hops, and two of these in memory at most.
-    private static let piece = 512 << 10
+    private static let piece = 128 << 10
 
     func perform(_ head: RequestHead, _ body: IncomingBody) async throws -> Reply {
         if let length = head.contentLength, length > desk.longestBody {

@@ -51,8 +51,10 @@ struct ServeCommand: RunnableCommand {
         if let objection = settings.objection {
             throw CommandFailure(.usage, objection, hint: "see fxmount serve --help")
         }
+        let log = AccessLog(isSilent: context.printer.volume == .quiet)
+        defer { log.finish() }
         try ServeRun(
-            server: try assembly.server(settings),
+            server: try assembly.server(settings, log: log),
             notifier: ServiceNotifier(environment: context.surroundings.environment)
         ).serve { [settings] port in
             announce(settings, port, context, keyFile: "\(assembly.stateDirectory)/serve.key")

@@ -57,7 +57,7 @@ struct ServeAssembly: Sendable {
         return (bare, port)
     }
 
-    func server(_ settings: ServeSettings) throws -> FileExchangeServer {
+    func server(_ settings: ServeSettings, log: AccessLog) throws -> FileExchangeServer {
         let registry = try TypeRegistry(databasePath: "\(stateDirectory)/mappings.sqlite")
         let gate = try SharedGate(
             patterns: try TransferAssembly.patterns(configuration.list("types.staging_patterns")), events: EventLog())
@@ -70,7 +70,6 @@ struct ServeAssembly: Sendable {
         let exchange = SharedExchange(
             registry: registry, gate: gate, chooser: UserChooser(surroundings: context.surroundings),
             settings: exchangeSettings)
-        let log = AccessLog(isSilent: context.printer.volume == .quiet)
         return try FileExchangeServer(
             settings,
             FileExchangeServer.Parts(
@@ -84,6 +83,7 @@ struct ServeAssembly: Sendable {
 final class AccessLog: Sendable {
     private let lane = CallLane(name: "fx-serve-log", threads: 1, capacity: AccessLog.capacity)
     private let isSilent: Bool
+    private let unwritten = Monitor(0)
     /// About 300 bytes each; beyond it lines are lost rather than requests.
     private static let capacity = 4096
 
@@ -91,9 +91,16 @@ final class AccessLog: Sendable {
 
     func write(_ line: JSONValue) {
         if isSilent { return }
-        _ = lane.submit {
+        let unwritten = unwritten
+        unwritten.withLock { $0 += 1 }
+        let isTaken = lane.submit {
+            defer { unwritten.withLock { $0 -= 1 } }
             let bytes = Array((line.text + "\n").utf8)
             _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
         }
+        if !isTaken { unwritten.withLock { $0 -= 1 } }
     }
+
+    /// Returns when every line is written, or when nobody has read for two seconds.
+    func finish() { _ = unwritten.wait(until: .after(.seconds(2))) { $0 == 0 ? true : nil } }
 }
