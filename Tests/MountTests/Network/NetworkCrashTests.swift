@@ -122,6 +122,8 @@ extension MountTests {
             try network.place.restart()
             try proxy.clearRules()
             try mounted.start()
+            // A service that is only just coming up answers as it likes; the session is there as soon as it is ready.
+            #expect(waitUntil(seconds: 60) { (try? Sys.list(session)) != nil })
             // What was not promised is brought again; what is there is not.
             try sh("rsync -a src/ \"$TO\"/", in: mounted.base, environment: ["TO": session], seconds: 120)
             try mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70).expect(ExitCode.ok)
