@@ -100,8 +100,11 @@ final class StagedContent: FetchedContent {
         let end = position + UInt64(bytes.count)
         let ready: [Waiting]? = state.withLock { state in
             if state.run !== run { return nil }
-            state.received = max(state.received, end)
-            state.failures = 0
+            // What an earlier attempt had brought already is no progress.
+            if end > state.received {
+                state.received = end
+                state.failures = 0
+            }
             let received = state.received
             return state.takeWaiting { $0.range.upperBound <= received }
         }
@@ -121,7 +124,8 @@ final class StagedContent: FetchedContent {
             state.failures = 0
             return (false, state.takeWaiting { _ in true })
         }
-        for waiting in failed { waiting.end.finish(.failure(error ?? .unreachable)) }
+        // A service that says again and again that this was all has another file than the one that was opened.
+        for waiting in failed { waiting.end.finish(.failure(error ?? .changed)) }
         if again { begin() }
     }
 
