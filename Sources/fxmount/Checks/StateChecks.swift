@@ -78,7 +78,11 @@ enum StateChecks {
             let types = try TypeRegistry(databasePath: directory.path(of: "mappings.sqlite"))
                 .types(in: try application.id(context.surroundings))
             let mapped = types.filter { $0.status == .mapped }.count
-            var checks: [Check] = [.ok("mappings", "database is sound; \(types.count) type\(types.count == 1 ? "" : "s"), \(mapped) mapped")]
+            var checks: [Check] = [
+                .ok(
+                    "mappings", "database is sound; \(types.count) type\(types.count == 1 ? "" : "s"), \(mapped) mapped"
+                )
+            ]
             for type in types {
                 guard let path = type.path else { continue }
                 do throws(MappingError) { _ = try RealDirectory(mapping: path) } catch {
