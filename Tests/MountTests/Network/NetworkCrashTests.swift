@@ -122,8 +122,9 @@ extension MountTests {
             try network.place.restart()
             try proxy.clearRules()
             try mounted.start()
-            // A service that is only just coming up answers as it likes; the session is there as soon as it is ready.
-            #expect(waitUntil(seconds: 60) { (try? Sys.list(session)) != nil })
+            // A service that is only just coming up answers as it likes: a name that is not there is known to be absent as
+            // soon as it is ready.
+            #expect(waitUntil(seconds: 60) { Sys.opening("\(session)/absent", O_RDONLY) == .noEntry })
             // What was not promised is brought again; what is there is not.
             try sh("rsync -a src/ \"$TO\"/", in: mounted.base, environment: ["TO": session], seconds: 120)
             try mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70).expect(ExitCode.ok)
