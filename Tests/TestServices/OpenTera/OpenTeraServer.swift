@@ -45,8 +45,8 @@ public final class OpenTeraServer: Sendable {
         if call.field("Expect")?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
-        let counted = !isControl && state.withLock { $0.beginUpload(heading) }
-        defer { if counted { state.withLock { $0.endUpload() } } }
+        var isUnderWay = !isControl && state.withLock { $0.beginUpload(heading) }
+        defer { if isUnderWay { state.withLock { $0.endUpload() } } }
         let collector = StoredBytesWriter()
         for try await piece in request.body {
             try piece.withUnsafeReadableBytes { try collector.append($0) }
@@ -58,7 +58,13 @@ public final class OpenTeraServer: Sendable {
         }
         let answer = try await answer(call, channel)
         let done = call
-        state.withLock { $0.record(done, status: answer?.status ?? 0) }
+        // Before the answer goes out: who has it may send the next one at once.
+        let ends = isUnderWay
+        isUnderWay = false
+        state.withLock { state in
+            if ends { state.endUpload() }
+            state.record(done, status: answer?.status ?? 0)
+        }
         guard let answer else {
             try await reset(channel)
             throw ConnectionEnded()
