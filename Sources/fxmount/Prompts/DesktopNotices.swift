@@ -6,7 +6,7 @@ internal import SystemPackage
 struct DesktopNotices: TransferNotices {
     var surroundings: Surroundings
     /// A notification server that takes longer is not there.
-    static let patience = Duration.seconds(5)
+    var patience = Duration.seconds(5)
 
     func tell(_ transfer: TransferRecord) {
         guard let executable = surroundings.program("notify-send") else { return }
@@ -23,7 +23,7 @@ struct DesktopNotices: TransferNotices {
         request.errorLog = "/dev/null"
         // Whether the user sees it changes nothing about the transfer (TransferNotices).
         guard let child = try? ChildProcess(request) else { return }
-        let deadline = ContinuousDeadline.after(DesktopNotices.patience)
+        let deadline = ContinuousDeadline.after(patience)
         if child.readReport(until: deadline) == nil || child.waitForExit(until: deadline) == nil { child.killSession() }
     }
 }
