@@ -6,7 +6,7 @@ import Testing
 
 @testable import fxmount
 
-@Suite("Prompts")
+@Suite("Prompts", .serialized)
 struct PromptTests {
     private func feed(_ bytes: [UInt8]) -> (text: String, last: LineEditor.Reaction) {
         var editor = LineEditor()
@@ -122,7 +122,7 @@ struct PromptTests {
         ])
     func timeout(script: String) throws {
         let (chooser, scratch) = try chooser(["zenity": script])
-        #expect(throws: PromptFailure.timedOut) { try chooser.choose(try question(.seconds(20))) }
+        #expect(throws: PromptFailure.timedOut) { try chooser.choose(try question(.seconds(10))) }
         let pid = try #require(
             Int32(try String(contentsOfFile: scratch.path + "/pid", encoding: .utf8).trimmingCharacters(in: .newlines)))
         let deadline = ContinuousDeadline.after(.seconds(20))
