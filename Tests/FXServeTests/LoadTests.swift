@@ -87,6 +87,35 @@ extension ServeTests {
             #expect(names.sorted() == ["f0", "f1", "f2", "f3"])
         }
 
+        @Test("50 MiB down and up 200 times: every byte is right, and memory is what it was after the first ones")
+        func again() throws {
+            let served = try Served()
+            let directory = try served.map("e", "t")
+            let source = "\(served.scratch.path)/source"
+            try Data((0..<(50 << 20)).map { UInt8(truncatingIfNeeded: $0 >> 8 ^ $0) }).write(
+                to: URL(fileURLWithPath: source))
+            // Behind the server's back each file goes again: 200 versions would take 10 GB.
+            let script = """
+                call() { curl -sS -f -m 100 -H 'Origin: \(Served.app)' "$@"; }
+                for number in $(seq "$1"); do
+                    call -o /dev/null -H 'X-CSRF-Token: t' -F entity=e -F type=t -F fileName=f -F 'file=@\(source)' \
+                        "http://127.0.0.1:\(served.port)\(RESTPage.base)download" || exit 1
+                    call -H 'Content-Type: application/json' -d '{"entity":"e","type":"t","fileName":"f"}' \
+                        "http://127.0.0.1:\(served.port)\(RESTPage.base)upload" | cmp - '\(source)' || exit 1
+                    rm '\(directory)/f'
+                done
+                """
+            func times(_ count: Int) throws -> Int {
+                let ended = try Served.command(
+                    ["bash", "-o", "pipefail", "-c", script, "bash", String(count)], seconds: 300)
+                #expect(ended.code == 0, "\(ended.errors.suffix(1000))")
+                return try served.memory("VmHWM")
+            }
+            let first = try times(20)
+            let last = try times(180)
+            #expect(last < first + (16 << 10), "\(first) KiB, then \(last) KiB")
+        }
+
         @Test("Cut downloads, at any place, leave nothing; the server goes on")
         func cut() throws {
             let served = try Served()

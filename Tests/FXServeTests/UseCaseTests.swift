@@ -179,6 +179,30 @@ extension ServeTests {
             }
         }
 
+        @Test("notifyOnCompletion tells the user of a download and of an upload; without it nobody is told")
+        func notices() throws {
+            let served = try Served()
+            let told = "\(served.desktop.directory)/told"
+            try "#!/bin/sh\nprintf '%s\\n' \"$4 $3\" >>\"$DESKTOP/told\"\n".write(
+                toFile: "\(served.desktop.directory)/notify-send", atomically: true, encoding: .utf8)
+            chmod("\(served.desktop.directory)/notify-send", 0o755)
+            try served.map("T1T", "doc")
+            let page = served.page()
+            #expect(try page.download("T1T", "doc", "silent", [1, 2, 3]).status == 200)
+            let loud = RESTPage.parts("T1T", "doc", "f", [1, 2, 3]) + [("notifyOnCompletion", Array("true".utf8))]
+            #expect(try page.download(loud).status == 200)
+            let answer = try page.call("upload", type("doc", [("fileName", "f"), ("notifyOnCompletion", true)]))
+            #expect(answer.status == 200)
+            func notices() -> [String] {
+                ((try? String(contentsOfFile: told, encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
+            }
+            #expect(waitUntil(seconds: 60) { notices().count == 2 })
+            #expect(
+                notices() == [
+                    "T1T/doc/f was written, 3 B app.example.org", "T1T/doc/f was read, 3 B app.example.org",
+                ])
+        }
+
         @Test("upload answers the bytes with their length, and makes nothing that is missing")
         func upload() throws {
             let served = try Served()

@@ -23,6 +23,7 @@ final class Desk: Sendable {
     let pool: WorkerPool
     /// For calls in which the user may be asked: each waits in a thread of its own.
     let waitingRoom: WorkerPool
+    let filesGoingOut = FileShare()
     let refusals = RefusalLog()
     private let questions = ConsentQuestions()
     let rate: RateLimit

@@ -8,15 +8,15 @@ internal import NIOCore
 struct FileSending: Sendable {
     let file: Upload
     let pool: WorkerPool
+    let share: FileShare
     /// A client that takes nothing for this long is cut off.
     let idle: TimeAmount
-
-    /// Large enough for few hops between threads, small enough for hundreds of clients at once.
-    private static let piece = 128 << 10
 
     func send(
         _ response: HTTPResponse, _ writer: consuming ResponseWriter, _ channel: any Channel
     ) async throws {
+        share.begin()
+        defer { share.end() }
         var body = try await writer.writeHead(response)
         var offset: UInt64 = 0
         var next = offset < file.size.rawValue ? try await read(at: offset) : nil
@@ -51,8 +51,8 @@ struct FileSending: Sendable {
     /// - Throws: `failed` when the file has become shorter: the connection ends, and the client sees that bytes are missing.
     private func read(at offset: UInt64) async throws -> ByteBuffer {
         let file = file
+        let wanted = Int(min(UInt64(share.piece), file.size.rawValue - offset))
         return try await pool.run {
-            let wanted = Int(min(UInt64(FileSending.piece), file.size.rawValue - offset))
             var buffer = ByteBufferAllocator().buffer(capacity: wanted)
             let got = try unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { space in
                 try unsafe file.descriptor.read(

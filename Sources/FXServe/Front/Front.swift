@@ -78,8 +78,9 @@ struct Front: Sendable {
             if head.method == "HEAD" { return try await writer.writeResponse(response) }
             try await writer.write(response: response, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
         case .file(let file):
-            try await FileSending(file: file, pool: desk.pool, idle: settings.idleTimeout.timeAmount)
-                .send(response, writer, channel)
+            try await FileSending(
+                file: file, pool: desk.pool, share: desk.filesGoingOut, idle: settings.idleTimeout.timeAmount
+            ).send(response, writer, channel)
         }
     }
 }

@@ -69,7 +69,7 @@ struct ServeAssembly: Sendable {
             configuration.text("types.default_policy").flatMap(Policy.init) ?? .keepVersions
         let exchange = SharedExchange(
             registry: registry, gate: gate, chooser: UserChooser(surroundings: context.surroundings),
-            settings: exchangeSettings)
+            notices: QueuedNotices(DesktopNotices(surroundings: context.surroundings)), settings: exchangeSettings)
         return try FileExchangeServer(
             settings,
             FileExchangeServer.Parts(
