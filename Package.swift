@@ -36,6 +36,8 @@ let package = Package(
     targets: [
         // What Swift cannot say: variadic calls, macros, raw system calls.
         .systemLibrary(name: "CLinux"),
+        // The one checksum that swift-crypto does not have.
+        .systemLibrary(name: "CChecksum"),
         .systemLibrary(
             name: "CFuse3", pkgConfig: "fuse3",
             providers: [.apt(["libfuse3-dev", "pkg-config"])]),
@@ -69,7 +71,7 @@ let package = Package(
         .target(
             name: "FXRemote",
             dependencies: [
-                "CCurl", "CExpat", "FXSystem",
+                "CChecksum", "CCurl", "CExpat", "FXSystem",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -128,7 +130,7 @@ let package = Package(
         .testTarget(
             name: "FXRemoteTests",
             dependencies: [
-                "FXRemote", "FXSystem",
+                "CChecksum", "FXRemote", "FXSystem",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

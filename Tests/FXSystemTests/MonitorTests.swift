@@ -1,3 +1,4 @@
+import Glibc
 import SystemPackage
 import Testing
 
@@ -36,6 +37,45 @@ import Testing
         }
         let all: Void? = monitor.wait(until: .after(.seconds(10))) { $0.done == 8 ? () : nil }
         #expect(all != nil)
+    }
+
+    @Test func oneOfManyAlikeIsWokenForEachPieceOfWork() throws {
+        let monitor = Monitor((work: 0, done: 0, looks: 0, resting: 0))
+        for _ in 0..<8 {
+            _ = try ServiceThread(name: "worker") {
+                for _ in 0..<100 {
+                    _ = monitor.wait(waking: { _ in .nobody }) { state -> Void? in
+                        state.looks += 1
+                        guard state.work > 0 else { return nil }
+                        state.work -= 1
+                        return ()
+                    }
+                    monitor.withLock(waking: { $0.done == 799 ? .all : .nobody }) { $0.done += 1 }
+                }
+            }
+        }
+        for _ in 0..<800 { monitor.withLock(waking: { _ in .one }) { $0.work += 1 } }
+        #expect(monitor.wait(until: .after(.seconds(60))) { $0.done == 800 ? () : nil } != nil)
+        // Each worker looks when it comes and when it is woken, once for each piece of work; eight times that would be
+        // the herd.
+        #expect(monitor.read { $0.looks } <= 2 * 800 + 80)
+    }
+
+    @Test func whoOnlyReadsWakesNobody() throws {
+        let monitor = Monitor((looks: 0, isOver: false))
+        let thread = try ServiceThread(name: "waiter") {
+            _ = monitor.wait { state -> Void? in
+                state.looks += 1
+                return state.isOver ? () : nil
+            }
+        }
+        while monitor.read({ $0.looks }) == 0 { _ = usleep(1000) }
+        for _ in 0..<1000 { _ = monitor.read { $0.looks } }
+        monitor.withLock(waking: { _ in .nobody }) { _ in }
+        _ = usleep(20_000)
+        #expect(monitor.read { $0.looks } == 1)
+        monitor.withLock { $0.isOver = true }
+        thread.join()
     }
 
     @Test func changesAreMadeAlone() throws {

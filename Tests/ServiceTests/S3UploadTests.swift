@@ -129,6 +129,34 @@ import Testing
         #expect(try bench.leftovers().isEmpty)
     }
 
+    @Test(arguments: [false, true])
+    func `parts have a CRC-32C, and Content-MD5 where the service does not verify that`(isRefused: Bool) throws {
+        let bench = try S3Bench()
+        let transport = FaultyTransport(try bench.transport())
+        let service = try bench.service(through: transport)
+        let bytes = noise(3 * S3UploadTests.part)
+        var upload = try newUpload("s/f", bytes)
+        upload.note = try service.begin(upload)
+        let ranges = service.plan.ranges(upTo: UInt64(bytes.count))
+        func sent(_ range: Range<UInt64>) throws -> [String] {
+            let before = transport.count
+            try service.send(range, of: upload, from: Bytes(bytes: bytes))
+            return transport.seen[before...].map { seen in
+                let check = seen.fields["x-amz-checksum-crc32c"] == nil ? "" : "crc32c"
+                return check + (seen.fields["Content-MD5"] == nil ? "" : "md5")
+            }
+        }
+        #expect(try sent(ranges[0]) == ["crc32c"])
+        var answer = HTTPResponse(status: isRefused ? 400 : 200)
+        answer.fields.add("ETag", "\"0123456789abcdef0123456789abcdef\"")
+        if isRefused { answer.body = Array("<Error><Code>InvalidRequest</Code><Message>m</Message></Error>".utf8) }
+        transport.inject(.answer(answer), at: transport.count + 1)
+        #expect(try sent(ranges[1]) == ["crc32c", "md5"])
+        #expect(try sent(ranges[2]) == ["md5"])
+        _ = try service.commit(upload)
+        #expect(try bench.bytes("s/f") == bytes)
+    }
+
     @Test func `content that changes on its way is refused and never visible`() throws {
         let bench = try S3Bench()
         let service = try bench.service()

@@ -38,14 +38,16 @@ final class TransferEngine: Sendable {
 
     /// Never waits; the queue is bounded by the number of files in the journal.
     func submit(_ job: TransferJob) {
-        queue.withLock { $0.work.add(job) }
+        queue.withLock(waking: { _ in .one }) { $0.work.add(job) }
         growIfNeeded()
     }
 
     /// The next pieces of an upload under way.
     func submit(_ steps: [UploadRun.Step]) {
         if steps.isEmpty { return }
-        queue.withLock { TransferEngine.add(steps, to: &$0.work) }
+        queue.withLock(waking: { _ in TransferEngine.waking(for: steps, isTaken: false) }) { state in
+            TransferEngine.add(steps, to: &state.work)
+        }
         growIfNeeded()
     }
 
@@ -56,8 +58,20 @@ final class TransferEngine: Sendable {
         }
     }
 
+    /// Who looks for work when there is more. Whoever sleeps until a timer may be at work by then, so that a new timer is
+    /// for everybody to see.
+    /// - Parameter isTaken: this thread will take one of the steps itself.
+    private static func waking(for steps: [UploadRun.Step], isTaken: Bool) -> Waking {
+        if steps.contains(where: { $0.after != nil }) { return .all }
+        switch steps.count - (isTaken ? 1 : 0) {
+        case ...0: return .nobody
+        case 1: return .one
+        default: return .all
+        }
+    }
+
     /// True once transfers are to end where they are.
-    var isStopping: Bool { queue.withLock { $0.isStopping } }
+    var isStopping: Bool { queue.read { $0.isStopping } }
 
     /// Starts nothing more; does not wait.
     func beginStop() { queue.withLock { $0.isStopping = true } }
@@ -97,7 +111,7 @@ final class TransferEngine: Sendable {
 
     /// Counts a thread that is about to be made as one that is idle already.
     private func isThreadNeeded() -> Bool {
-        queue.withLock { state in
+        queue.withLock(waking: { _ in .nobody }) { state in
             if !state.isStarted || state.isStopping || state.threads >= connections { return false }
             if state.work.readyCount <= state.idle + state.starting { return false }
             state.threads += 1
@@ -113,7 +127,7 @@ final class TransferEngine: Sendable {
     }
 
     private func run() {
-        queue.withLock { $0.starting -= 1 }
+        queue.withLock(waking: { _ in .nobody }) { $0.starting -= 1 }
         while let turn = nextTurn() {
             let outcome: TransferJob.Outcome
             switch turn {
@@ -121,9 +135,12 @@ final class TransferEngine: Sendable {
             case .refuse(let job, let error): outcome = job.refuse(error)
             case .sleep: continue
             }
-            queue.withLock { state in
+            var waking = outcome.again == nil ? TransferEngine.waking(for: outcome.steps, isTaken: true) : .all
+            queue.withLock(waking: { _ in waking }) { state in
                 if let finding = outcome.finding {
+                    let before = state.work.gate
                     state.work.gate.note(finding, now: .now(), wait: { .after($0) })
+                    if state.work.gate != before { waking = .all }
                 }
                 TransferEngine.add(outcome.steps, to: &state.work)
                 if let again = outcome.again { state.work.add(again.job, at: .after(again.after)) }
@@ -134,12 +151,12 @@ final class TransferEngine: Sendable {
 
     private func nextTurn() -> WorkQueue<TransferJob>.Turn? {
         var due: ContinuousDeadline?
-        queue.withLock { $0.idle += 1 }
-        defer { queue.withLock { $0.idle -= 1 } }
+        queue.withLock(waking: { _ in .nobody }) { $0.idle += 1 }
+        defer { queue.withLock(waking: { _ in .nobody }) { $0.idle -= 1 } }
         while true {
             enum Look { case turn(WorkQueue<TransferJob>.Turn), stop, sleep(ContinuousDeadline?) }
             let sleepsUntil = due
-            let look = queue.wait(until: due) { state -> Look? in
+            let look = queue.wait(until: due, waking: { _ in .nobody }) { state -> Look? in
                 if state.isStopping { return .stop }
                 switch state.work.next(at: .now()) {
                 case .sleep(let time):

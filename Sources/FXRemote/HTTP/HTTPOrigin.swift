@@ -18,6 +18,12 @@ public struct HTTPOrigin: Sendable, Equatable {
     /// As the `Host` field has it: the port only when it is not the scheme's own.
     public var authority: String { port == scheme.standardPort ? host : "\(host):\(port)" }
 
+    /// What is sent there does not leave this machine.
+    public var isLoopback: Bool {
+        if host == "localhost" || host == "[::1]" { return true }
+        return host.hasPrefix("127.") && host.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
+    }
+
     /// `https://host:port`, without the base path.
     public var root: String { "\(scheme.rawValue)://\(authority)" }
 

@@ -6,11 +6,12 @@
 struct ReadWindow: Sendable, Equatable {
     /// How a gap between what is here and what a stream will want is divided.
     struct Limits: Sendable, Equatable {
-        /// The most that is brought ahead of a stream: at 50 ms of round trip 640 MiB/s.
-        var furthest: UInt64 = 32 << 20
+        /// The most that is brought ahead of a stream: what the memory of reads has, less room for who else begins to read.
+        var furthest: UInt64 = 56 << 20
         /// The least and the most that one request asks a service for when it reads ahead: below the least the request
-        /// costs more than its bytes, above the most one connection has too much of the window.
-        var piece: ClosedRange<UInt64> = (1 << 20)...(4 << 20)
+        /// costs more than its bytes, above the most one connection has too much of the window. Seven of the largest are
+        /// on their way at once: at 50 ms of round trip a connection is then busy for most of its time up to 400 MiB/s.
+        var piece: ClosedRange<UInt64> = (1 << 20)...(8 << 20)
         /// Twelve requests of 128 KiB, what the kernel has under way of one stream (max_background), and some.
         var slack: UInt64 = 2 << 20
         /// Programs that read a file in more places at once do so at random.

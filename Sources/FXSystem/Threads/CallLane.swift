@@ -28,6 +28,16 @@ public final class CallLane: Sendable {
         var threads = 0
         var next = 0
         var isStopped = false
+        /// Threads in `waitUntilIdle`.
+        var observers = 0
+
+        /// Who looks when one more call can run: the threads of the lane are alike.
+        var wakingForOne: Waking { observers > 0 ? .all : .one }
+        /// A call has ended: its thread takes the next one, and its key or its share may let another one run.
+        var wakingForRest: Waking {
+            if observers > 0 { return .all }
+            return waiting.isEmpty && background.isEmpty ? .nobody : .one
+        }
 
         /// Takes the first call that can run now.
         mutating func take(backgroundThreads: Int) -> Call? {
@@ -83,7 +93,7 @@ public final class CallLane: Sendable {
         drop: @escaping @Sendable () -> Void = {}
     ) -> Bool {
         enum Outcome { case refused, taken, needsThread }
-        let (outcome, number): (Outcome, Int) = state.withLock { state in
+        let (outcome, number): (Outcome, Int) = state.withLock(waking: \.wakingForOne) { state in
             state.next += 1
             let call = Call(number: state.next, key: key, run: run, drop: drop)
             if state.isStopped { return (.refused, call.number) }
@@ -135,29 +145,31 @@ public final class CallLane: Sendable {
         for call in dropped { call.drop() }
     }
 
-    public var isStopped: Bool { state.withLock { $0.isStopped } }
+    public var isStopped: Bool { state.read { $0.isStopped } }
 
     /// Waits until no call runs; false when one still does at the deadline.
     @discardableResult
     public func waitUntilIdle(until deadline: ContinuousDeadline) -> Bool {
-        state.wait(until: deadline) { $0.running.isEmpty ? true : nil } ?? false
+        state.withLock { $0.observers += 1 }
+        defer { state.withLock { $0.observers -= 1 } }
+        return state.wait(until: deadline) { $0.running.isEmpty ? true : nil } ?? false
     }
 
     /// How many calls run and wait.
-    public var load: Int { state.withLock { $0.running.count + $0.waiting.count + $0.background.count } }
+    public var load: Int { state.read { $0.running.count + $0.waiting.count + $0.background.count } }
 
     private func serve() {
         // A quarter: enough to keep listings fresh, and most threads stay for those who wait.
         let backgroundThreads = max(1, limit / 4)
         while true {
             enum Turn { case call(Call), stop }
-            let turn = state.wait { state -> Turn? in
+            let turn = state.wait(waking: { _ in .nobody }) { state -> Turn? in
                 if state.isStopped { return .stop }
                 return state.take(backgroundThreads: backgroundThreads).map { .call($0) }
             }
             guard case .call(let call) = turn else { return }
             call.run()
-            state.withLock { $0.end(call) }
+            state.withLock(waking: \.wakingForRest) { $0.end(call) }
         }
     }
 

@@ -1,6 +1,15 @@
 internal import CLinux
 internal import Glibc
 
+/// Which of those who wait on a `Monitor` look at their condition again.
+public enum Waking: Sendable {
+    /// Nothing has changed for any of them.
+    case nobody
+    /// Any of them will do: all wait for the same, and there is work for one.
+    case one
+    case all
+}
+
 /// A value behind a lock on which threads can wait for a condition.
 ///
 /// The only way to wait in this project (house style 20). Hold it for memory only: bodies make no system call and
@@ -36,40 +45,61 @@ public final class Monitor<State>: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    /// Runs `body` alone, then wakes every waiter so that it looks at its condition again.
+    /// Runs `body` alone, then wakes those who wait, so that they look at their condition again.
+    ///
+    /// - Parameter waking: asked under the lock after `body`. Everybody, unless all waiters are alike: a thread that is
+    ///   woken in vain costs as much as a small request.
     public func withLock<Result, Failure: Error>(
-        _ body: (inout State) throws(Failure) -> Result
+        waking: (State) -> Waking = { _ in .all }, _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer {
-            unsafe pthread_cond_broadcast(condition)
+            wake(waking(state))
             unsafe pthread_mutex_unlock(mutex)
         }
         return try body(&state)
     }
 
+    /// Looks at the value and wakes nobody.
+    public func read<Result>(_ body: (State) -> Result) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return body(state)
+    }
+
     /// Waits until `body` returns something, or until `deadline`; nil means the deadline came first.
     ///
     /// `body` runs under the lock, at once and after every change; it may change the state when it succeeds.
-    /// - Parameter deadline: monotonic; nil waits without end.
-    public func wait<Result>(until deadline: ContinuousDeadline? = nil, _ body: (inout State) -> Result?) -> Result? {
+    /// - Parameters:
+    ///   - deadline: monotonic; nil waits without end.
+    ///   - waking: who else is to look, once `body` has succeeded.
+    public func wait<Result>(
+        until deadline: ContinuousDeadline? = nil, waking: (State) -> Waking = { _ in .all },
+        _ body: (inout State) -> Result?
+    ) -> Result? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
+        var isOver = false
         while true {
             if let result = body(&state) {
-                unsafe pthread_cond_broadcast(condition)
+                wake(waking(state))
                 return result
             }
+            if isOver { return nil }
             if let deadline {
                 var time = deadline.systemTime
-                if unsafe pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT {
-                    let result = body(&state)
-                    if result != nil { unsafe pthread_cond_broadcast(condition) }
-                    return result
-                }
+                isOver = unsafe pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT
             } else {
                 unsafe pthread_cond_wait(condition, mutex)
             }
+        }
+    }
+
+    private func wake(_ waking: Waking) {
+        switch waking {
+        case .nobody: return
+        case .one: unsafe pthread_cond_signal(condition)
+        case .all: unsafe pthread_cond_broadcast(condition)
         }
     }
 }

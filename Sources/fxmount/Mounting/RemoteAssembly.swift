@@ -115,7 +115,8 @@ struct RemoteAssembly: Sendable {
             region: settings.text("region") ?? "", bucket: bucket, prefix: settings.text("prefix") ?? "",
             accessKeyID: settings.text("access_key_id") ?? "", secretAccessKey: try requiredSecret(of: settings),
             pathStyle: isPathStyle, authority: origin.authority, isEncrypted: origin.scheme == .https,
-            allowsDelete: settings.bool("delete"), writer: writer, operationTimeout: operationTimeout(settings))
+            isLocal: origin.isLoopback, allowsDelete: settings.bool("delete"), writer: writer,
+            operationTimeout: operationTimeout(settings))
         let transport = try transport(to: origin, settings)
         return AssembledRemote(
             backend: S3Service(configuration, transport: transport, basePath: origin.basePath, clock: .system),

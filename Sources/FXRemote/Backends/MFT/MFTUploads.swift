@@ -43,7 +43,10 @@ extension MFTService {
         guard let file = upload.note else { throw .expired }
         let fields = [
             ("group_id", group), ("file_id", file), ("chunk_offset", String(range.lowerBound)),
-            ("chunk_checksum", hexadecimal(try S3Digests(range, of: content, signsPayload: false).md5)),
+            (
+                "chunk_checksum",
+                hexadecimal(try S3Digests(range, of: content, by: .md5, signsPayload: false).check.value)
+            ),
             ("Content-Type", "application/octet-stream"),
         ]
         let answer = try client.ask(

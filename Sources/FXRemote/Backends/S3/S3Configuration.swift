@@ -19,16 +19,22 @@ public struct S3Configuration: Sendable {
     public var authority: String
     /// The transport speaks TLS.
     public var isEncrypted: Bool
+    /// The service is on this machine: nobody sees what is sent.
+    public var isLocal = false
     public var allowsDelete = false
     /// Stable id of this state directory; part of the names of what it leaves in a session.
     public var writer: String
     /// For every request but those that carry content.
     public var operationTimeout: Duration
 
+    /// The digests of contents are in the signatures, so that nobody in between can change them.
+    var signsContents: Bool { !isEncrypted && !isLocal }
+
     public init(
         region: String, bucket: String, prefix: String, accessKeyID: String,
         secretAccessKey: @escaping @Sendable () throws(RemoteError) -> Secret, pathStyle: Bool, authority: String,
-        isEncrypted: Bool, allowsDelete: Bool = false, writer: String, operationTimeout: Duration = .seconds(15)
+        isEncrypted: Bool, isLocal: Bool = false, allowsDelete: Bool = false, writer: String,
+        operationTimeout: Duration = .seconds(15)
     ) {
         self.region = region
         self.bucket = bucket
@@ -38,6 +44,7 @@ public struct S3Configuration: Sendable {
         self.pathStyle = pathStyle
         self.authority = authority
         self.isEncrypted = isEncrypted
+        self.isLocal = isLocal
         self.allowsDelete = allowsDelete
         self.writer = writer
         self.operationTimeout = operationTimeout

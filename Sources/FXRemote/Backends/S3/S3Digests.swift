@@ -1,19 +1,54 @@
+internal import CChecksum
 internal import Crypto
 internal import FXSystem
 
-/// The digests of a range of a content: computed in one pass before the request, since both go into its head.
+/// The digests of a range of a content: computed in one pass before the request, since they go into its head.
 struct S3Digests: Sendable {
-    /// What every service verifies of a part. SeaweedFS 4.48 does not look at the digest in the signature.
-    var md5: [UInt8]
-    /// In the signature; nil where TLS guards the body.
-    var sha256: SHA256Digest?
+    /// By what the service verifies a part.
+    enum Check: Sendable, Equatable {
+        /// CRC-32C, by an instruction of the processor: next to nothing beside the sending.
+        case castagnoli
+        /// A third of a processor at 200 MiB/s; what every service can do.
+        case md5
+    }
+
+    /// `Content-MD5`, or `x-amz-checksum-crc32c`.
+    let check: (name: String, value: [UInt8])
+    /// In the signature; nil where nobody can change the body on its way.
+    let sha256: SHA256Digest?
 
     /// In the cache of the processor, and few system calls.
     private static let pieceSize = 256 << 10
+    static let castagnoliField = "x-amz-checksum-crc32c"
 
-    init(_ range: Range<UInt64>, of content: any UploadContent, signsPayload: Bool) throws(RemoteError) {
+    init(
+        _ range: Range<UInt64>, of content: any UploadContent, by check: Check, signsPayload: Bool
+    ) throws(RemoteError) {
+        var castagnoli: UInt32 = 0
         var md5 = Insecure.MD5()
         var sha256 = SHA256()
+        unsafe try S3Digests.read(range, of: content) { bytes in
+            switch check {
+            case .castagnoli: unsafe castagnoli = fx_crc32c(castagnoli, bytes.baseAddress, bytes.count)
+            case .md5: unsafe md5.update(bufferPointer: bytes)
+            }
+            if signsPayload { unsafe sha256.update(bufferPointer: bytes) }
+        }
+        switch check {
+        case .castagnoli:
+            self.check = (
+                S3Digests.castagnoliField, unsafe withUnsafeBytes(of: castagnoli.bigEndian) { unsafe Array($0) }
+            )
+        case .md5: self.check = ("Content-MD5", Array(md5.finalize()))
+        }
+        self.sha256 = signsPayload ? SHA256Digest(sha256) : nil
+    }
+
+    /// - Throws: `verificationMismatch` when the content is shorter than it was said to be: sending it would hang until
+    ///   the service gives up.
+    private static func read(
+        _ range: Range<UInt64>, of content: any UploadContent, _ take: (UnsafeRawBufferPointer) -> Void
+    ) throws(RemoteError) {
         var piece = [UInt8](repeating: 0, count: S3Digests.pieceSize)
         var position = range.lowerBound
         while position < range.upperBound {
@@ -22,16 +57,11 @@ struct S3Digests: Sendable {
                 let space = unsafe UnsafeMutableRawBufferPointer(
                     rebasing: UnsafeMutableRawBufferPointer(buffer)[..<wanted])
                 let count = try unsafe content.read(into: space, at: position)
-                let bytes = unsafe UnsafeRawBufferPointer(rebasing: space[..<count])
-                unsafe md5.update(bufferPointer: bytes)
-                if signsPayload { unsafe sha256.update(bufferPointer: bytes) }
+                unsafe take(UnsafeRawBufferPointer(rebasing: space[..<count]))
                 return count
             }
-            // The content is shorter than it was said to be: sending it would hang until the service gives up.
             if count == 0 { throw .verificationMismatch }
             position += UInt64(count)
         }
-        self.md5 = Array(md5.finalize())
-        self.sha256 = signsPayload ? SHA256Digest(sha256) : nil
     }
 }

@@ -28,18 +28,22 @@ extension S3Client {
         return id
     }
 
-    /// - Parameter digests: of the range; the service verifies the first.
-    /// - Returns: the entity tag of the part.
+    /// - Parameter digests: of the body.
+    /// - Returns: the entity tag of the part; nil when the service has taken it and does not say that it looked at the
+    ///   checksum.
     func sendPart(
-        _ number: Int, of upload: String, _ key: S3Key, _ body: HTTPBody, md5: [UInt8], payload: S3Request.Payload
-    ) throws(S3Failure) -> String {
+        _ number: Int, of upload: String, _ key: S3Key, _ body: HTTPBody, _ digests: S3Digests
+    ) throws(S3Failure) -> String? {
         var request = S3Request(.put, key)
         request.query = [("partNumber", String(number)), ("uploadId", upload)]
-        request.fields = [("Content-MD5", base64(md5))]
+        let check = base64(digests.check.value)
+        request.fields = [(digests.check.name, check)]
         request.body = body
-        request.payload = payload
+        request.payload = digests.sha256.map { .digest($0) } ?? .unsigned
         request.patience = .content
-        guard let tag = S3Tag.bare(try perform(request).fields["ETag"]) else { throw .failed(.protocolViolation) }
+        let answer = try perform(request).fields
+        guard let tag = S3Tag.bare(answer["ETag"]) else { throw .failed(.protocolViolation) }
+        if digests.check.name == S3Digests.castagnoliField, answer[S3Digests.castagnoliField] != check { return nil }
         return tag
     }
 

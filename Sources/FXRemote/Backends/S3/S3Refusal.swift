@@ -40,6 +40,10 @@ extension S3Refusal {
     var isMissingUpload: Bool { code == "NoSuchUpload" }
     /// A condition of the request does not hold.
     var isPreconditionFailed: Bool { status == 412 || code == "PreconditionFailed" }
+    /// AWS: a part has a checksum of a kind that was not named when the upload was begun ("Checksum Type mismatch").
+    var isChecksumUnwanted: Bool {
+        status == 400 && (code == "InvalidRequest" || code == "InvalidArgument") || isNotImplemented
+    }
     /// The service knows the header and cannot do what it asks.
     var isNotImplemented: Bool { status == 501 || code == "NotImplemented" }
 

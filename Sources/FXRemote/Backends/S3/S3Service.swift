@@ -12,6 +12,7 @@ public final class S3Service: Backend {
     let client: S3Client
     let conditions: S3Conditions
     let claims: S3Claims
+    let checks = S3PartChecks()
     let logger = Logger(label: "fxmount.s3")
     let memory = S3Memory()
     /// Prefixes of sessions completed here, so that nothing more is begun in them; bounded by `completedLimit`.

@@ -44,14 +44,17 @@ extension S3Service {
         let key = try layout.file(upload)
         guard let note = upload.note else { return try putWhole(range, of: upload, key, from: content) }
         guard let number = plan.number(of: range) else { throw .invalidArgument }
-        let digests = try S3Digests(range, of: content, signsPayload: !client.configuration.isEncrypted)
-        try perform { () throws(S3Failure) in
-            let tag = try client.sendPart(
-                number, of: note, key, .content(content, range), md5: digests.md5,
-                payload: digests.sha256.map { .digest($0) } ?? .unsigned)
-            let part = S3Part(number: number, tag: tag, size: range.upperBound - range.lowerBound)
-            memory.change(upload.id) { $0.parts[number] = part }
+        let tag = try checks.verified { check throws(RemoteError) in
+            let digests = try S3Digests(range, of: content, by: check, signsPayload: client.configuration.signsContents)
+            do throws(S3Failure) {
+                return try client.sendPart(number, of: note, key, .content(content, range), digests)
+            } catch {
+                if check != .md5, error.refusal?.isChecksumUnwanted ?? false { return nil }
+                throw client.remoteError(error)
+            }
         }
+        let part = S3Part(number: number, tag: tag, size: range.upperBound - range.lowerBound)
+        memory.change(upload.id) { $0.parts[number] = part }
     }
 
     public func commit(_ upload: Upload) throws(RemoteError) -> CommittedFile {
