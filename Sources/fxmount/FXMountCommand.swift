@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import FXSystem
 internal import Glibc
 
@@ -30,6 +31,8 @@ struct FXMountCommand: ParsableCommand {
     static func main() {
         // A reader that went away must not kill a daemon; writes report EPIPE instead.
         signal(SIGPIPE, SIG_IGN)
+        // A daemon is started by /proc/self/exe, and would be called `exe` by ps(1) and pgrep(1).
+        _ = unsafe fx_name_thread("fxmount")
         Glibc.exit(CommandRun(arguments: CommandLine.arguments).run())
     }
 }

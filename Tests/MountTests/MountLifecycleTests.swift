@@ -44,6 +44,7 @@ extension MountTests {
             #expect(started.code == 0, "\(started)")
             #expect(Sys.exists("\(mounted.alias())"))
             let process = try mounted.daemonProcess()
+            #expect(try Sys.read("/proc/\(process)/comm") == Array("fxmount\n".utf8))
             #expect(process > 0)
             demand(try mounted.fxmount(["list", "--json"]).expect(ExitCode.ok).output.contains(mounted.mountpoint))
             let busy = try Sys.open(mounted.alias(), O_RDONLY)

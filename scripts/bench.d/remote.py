@@ -122,12 +122,12 @@ class Bench:
                 return False
         self.until(has_bucket, "SeaweedFS", 60)
 
-    def start_proxy(self):
-        """The fault proxy of the tests, set to add half of the round trip in each direction."""
-        program = self.options.services
-        process = self.start("proxy", [
-            program, "proxy", "--upstream", str(self.s3), "--round-trip", str(self.options.delay)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.slow = json.loads(process.stdout.readline())["port"]
+    def start_proxy(self, delay):
+        """The fault proxy of the tests, set to add half of the round trip in each direction; answers its port."""
+        process = self.start(f"proxy-{delay}", [
+            self.options.services, "proxy", "--upstream", str(self.s3), "--round-trip", str(delay)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return json.loads(process.stdout.readline())["port"]
 
     def start_fxmount(self):
         secret = self.base / "secret"
@@ -135,7 +135,8 @@ class Bench:
         secret.chmod(0o600)
         text = ""
         for name, port, commit in (("s3", self.s3, "remote"), ("s3journal", self.s3, "journal"),
-                                   ("slow", self.slow, "remote"), ("slowjournal", self.slow, "journal")):
+                                   ("near", self.near, "remote"), ("slow", self.slow, "remote"),
+                                   ("slowjournal", self.slow, "journal")):
             text += (f'[remotes.{name}]\nkind = "s3"\nendpoint = "http://127.0.0.1:{port}"\nregion = "{REGION}"\n'
                      f'bucket = "{BUCKET}"\nprefix = "{name}"\naccess_key_id = "{KEY}"\npath_style = true\n'
                      f'secret_access_key_file = "{secret}"\ncommit = "{commit}"\n\n')
@@ -145,10 +146,16 @@ class Bench:
         self.at.mkdir()
         self.environment = {**os.environ, "FXMOUNT_STATE_DIR": str(self.base / "state"),
                             "FXMOUNT_CONFIG": str(self.base / "config.toml")}
+        names = self.base / "names"
+        names.mkdir()
+        for number in range(self.options.entries):
+            (names / f"file-{number}").write_bytes(b"x")
+        subprocess.run([self.options.fxmount, "type", "create", "bench", "names", "--path", names, "--no-prompt"],
+                       check=True, env=self.environment, stdout=subprocess.DEVNULL)
         self.daemon = self.start("fxmount", [self.options.fxmount, "mount", self.at], env=self.environment)
         self.mounts.append(self.at)
         self.until(lambda: self.is_mounted(self.at), "fxmount")
-        for name in ("s3", "s3journal", "slow", "slowjournal"):
+        for name in ("s3", "s3journal", "near", "slow", "slowjournal"):
             (self.at / "sessions" / name / "bench").mkdir()
 
     def rclone(self, *arguments, port=None):
@@ -215,6 +222,23 @@ class Bench:
         self.timed(down, "fxmount", ["cp", listed, out])
         subprocess.run(["cmp", out, big], check=True)
         out.unlink()
+
+    def listing(self):
+        """`ls -l` of as many names in a type and in a session, both warm."""
+        measure = f"ls -l of {self.options.entries:,} files"
+        command, environment = self.rclone("copy", "--transfers", "32", self.base / "names", f"S:{BUCKET}/s3/long")
+        subprocess.run(command, check=True, env=environment)
+        session = self.at / "sessions" / "s3" / "long"
+        self.until(session.exists, str(session), 60)
+        of_type = self.at / "types" / "bench" / "names"
+        for _ in range(2):
+            count = len(subprocess.run(["ls", "-l", session], check=True, capture_output=True).stdout.splitlines())
+        if count != self.options.entries + 1:
+            sys.exit(f"bench: the session shows {count} lines")
+        subprocess.run(["ls", "-l", of_type], check=True, stdout=subprocess.DEVNULL)
+        for _ in range(self.options.rounds):
+            self.timed(measure, "fxmount, type", ["ls", "-l", of_type])
+            self.timed(measure, "fxmount, session", ["ls", "-l", session])
 
     def small(self, number):
         tree, measure = self.base / "small", "1,000 x 16 KiB"
@@ -291,9 +315,9 @@ class Bench:
         options = self.options
         self.start_seaweed()
         if options.services:
-            self.start_proxy()
+            self.near, self.slow = self.start_proxy(0), self.start_proxy(self.options.delay)
         else:
-            self.slow = self.s3
+            self.near = self.slow = self.s3
         self.start_fxmount()
         if not options.memory:
             self.start_rclone_mount()
@@ -311,7 +335,9 @@ class Bench:
             self.large(number, f"{options.mebibytes} MiB", self.s3, "s3", "fast")
             self.small(number)
             if options.services:
+                self.large(number, f"{options.mebibytes} MiB, proxy", self.near, "near", "near")
                 self.large(number, f"{options.mebibytes} MiB, delayed", self.slow, "slow", "slow")
+        self.listing()
         self.most = self.in_flight() if options.services else None
         self.busy = self.resident()
 
@@ -344,9 +370,13 @@ class Bench:
         small = "1,000 x 16 KiB"
         bar(f"{small}, `cp -r` and `wait`, journal / `rclone copy --transfers 8`", small, "fxmount journal", small, "rclone copy", "≤ 1.3")
         bar(f"{small}, `cp -r`, remote / `rclone copy --transfers 8`", small, "fxmount remote", small, "rclone copy", "")
-        slow = f"{size}, delayed"
-        bar(f"{size} up with {delay} ms added / without", f"{slow} up", "fxmount", f"{size} up", "fxmount", "≤ 1.11")
-        bar(f"{size} down with {delay} ms added / without", f"{slow} down", "fxmount", f"{size} down", "fxmount", "≤ 1.11")
+        near, slow = f"{size}, proxy", f"{size}, delayed"
+        bar(f"{size} up through the proxy, {delay} ms added / none", f"{slow} up", "fxmount", f"{near} up", "fxmount", "≤ 1.11")
+        bar("the same of `curl`", f"{slow} up", "curl", f"{near} up", "curl", "")
+        bar(f"{size} down through the proxy, {delay} ms added / none", f"{slow} down", "fxmount", f"{near} down", "fxmount", "≤ 1.11")
+        bar("the same of `curl`", f"{slow} down", "curl", f"{near} down", "curl", "")
+        long = f"ls -l of {self.options.entries:,} files"
+        bar(f"`{long}` of a session, warm / of a type", long, "fxmount, session", long, "fxmount, type", "≤ 1.5")
         if self.most is not None:
             lines.append(f"| files in flight, journal, {delay} ms added | {self.most} | ≥ 8 |")
         lines.append(f"| resident memory idle / after this run | {self.idle} / {self.busy} MiB | ≤ 64 / ≤ 160 |")
@@ -374,6 +404,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave logs and data behind")
     options = parser.parse_args()
     options.mebibytes, options.files = (128, 200) if options.quick or options.memory else (512, 1000)
+    options.entries = 10_000 if options.quick else 100_000
     rounds = 1 if options.quick else 3
     options.rounds = options.rounds or rounds
     bench = Bench(options)

@@ -9,6 +9,7 @@ internal import SystemPackage
 /// one becomes the directory `@^` with the name without its `@` inside. Both can be undone and no two names meet.
 enum VersionPath {
     static let directory = Array(".fxversions".utf8)
+    static let directoryName = Name(constant: ".fxversions")
 
     /// The components below the mapped root, `.fxversions` included.
     /// - Throws: EINVAL for the root itself and for what lies in `.fxversions`.

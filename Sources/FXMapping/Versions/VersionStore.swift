@@ -20,7 +20,7 @@ public final class VersionStore: Sendable {
     }
 
     /// True for the name that is kept for versions at the root of a type.
-    public static func isReserved(_ name: Name) -> Bool { name.bytes.elementsEqual(VersionPath.directory) }
+    public static func isReserved(_ name: Name) -> Bool { name == VersionPath.directoryName }
 
     // MARK: Keeping
 

@@ -46,14 +46,21 @@ private func decode(_ buffer: UnsafeRawBufferPointer) -> [DirectoryEntry] {
     while position + nameOffset < buffer.count {
         let length = unsafe Int(buffer.loadUnaligned(fromByteOffset: position + 16, as: UInt16.self))
         if length <= nameOffset { break }
-        let name = unsafe buffer[(position + nameOffset)..<(position + length)].prefix { $0 != 0 }
+        let name = unsafe bytes(UnsafeRawBufferPointer(rebasing: buffer[(position + nameOffset)..<(position + length)]))
         let kind = unsafe buffer[position + 18]
         entries.append(
             unsafe DirectoryEntry(
-                bytes: Array(name), inode: buffer.loadUnaligned(fromByteOffset: position, as: UInt64.self),
+                bytes: name, inode: buffer.loadUnaligned(fromByteOffset: position, as: UInt64.self),
                 type: FileType(rawValue: UInt32(kind) << 12),
                 nextOffset: buffer.loadUnaligned(fromByteOffset: position + 8, as: Int64.self)))
         position += length
     }
     return entries
+}
+
+/// The bytes before the first NUL, all of them without one.
+private func bytes(_ padded: UnsafeRawBufferPointer) -> [UInt8] {
+    guard let start = padded.baseAddress else { return [] }
+    let length = unsafe strnlen(start.assumingMemoryBound(to: CChar.self), padded.count)
+    return unsafe Array(padded[..<length])
 }

@@ -14,16 +14,27 @@ public struct Name: Hashable, Sendable {
     public init(validating bytes: some Collection<UInt8>) throws(NameError) {
         if bytes.isEmpty { throw .empty }
         if bytes.count > Name.maximumLength { throw .tooLong(bytes.count) }
-        if bytes.elementsEqual([UInt8(ascii: ".")]) || bytes.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) {
-            throw .dots
-        }
-        if bytes.contains(0) { throw .nul }
-        if bytes.contains(UInt8(ascii: "/")) { throw .slash }
         var terminated = [UInt8]()
         terminated.reserveCapacity(bytes.count + 1)
         terminated.append(contentsOf: bytes)
         terminated.append(0)
+        if let error = Name.error(in: terminated) { throw error }
         self.terminated = terminated
+    }
+
+    /// What is wrong with the bytes before the final NUL. Of an array, since generic code is not specialised in other
+    /// modules: this runs for each name of each listing.
+    private static func error(in terminated: [UInt8]) -> NameError? {
+        let dot = UInt8(ascii: ".")
+        if terminated.count <= 3, terminated.dropLast().allSatisfy({ $0 == dot }) { return .dots }
+        var isOver = false
+        for byte in terminated {
+            // A NUL that is not the last byte.
+            if isOver { return .nul }
+            if byte == UInt8(ascii: "/") { return .slash }
+            isOver = byte == 0
+        }
+        return nil
     }
 
     /// Checks the UTF-8 bytes of `text`.
