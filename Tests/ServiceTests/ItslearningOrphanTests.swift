@@ -25,6 +25,12 @@ import Testing
         // The names this program gave its attempts are in the service's own list of parts.
         let lost = files.dropLast().map { String($0.contentID.prefix { $0 != "@" }) }
         #expect(orphans(receipt) == lost && receipt["orphan_count"]?.integer == 2)
+        // As `session list --orphaned` shows them, until the service has dropped them.
+        let shown = engine.tree.orphans()
+        #expect(
+            shown.map(\.id) == lost && shown.allSatisfy { $0.kind == .upload && $0.path.name?.description == "a.bin" })
+        bench.time.advance(15 * 86_400)
+        #expect(engine.tree.orphans().isEmpty)
     }
 
     @Test func `an answer that never comes and a service that says no leave what they should`() throws {

@@ -42,6 +42,9 @@ import Testing
         #expect(transport.count == before + 1)
         #expect(transport.seen.last?.fields["If-None-Match"] == "*")
         #expect(transport.seen.last?.fields["x-amz-content-sha256"] == second.sha256?.text)
+        let stored = StoredFile(path: second.path, remoteID: try service.commit(second).remoteID, size: second.size)
+        let target = try #require(transport.seen.first { $0.method == .put && $0.target.hasSuffix("/second") }).target
+        #expect(service.links(to: stored) == FileLinks(url: try bench.origin.root + target))
     }
 
     @Test func `parts go out of order and at the same time`() throws {

@@ -74,6 +74,8 @@ public protocol Backend: Sendable {
     func takeLostUploads() -> [LostUpload]
     /// When the service gives an unfinished upload up, as it said last; from memory.
     func expiry(of upload: UploadID) -> Timestamp?
+    /// From memory and configuration; never with a URL the service told, which is data.
+    func links(to file: StoredFile) -> FileLinks?
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
     func delete(_ file: StoredFile) throws(RemoteError)
     /// What the service makes of a file of a complete session (`facts.processesFiles`).
@@ -99,6 +101,7 @@ extension Backend {
     public func discard(_ upload: Upload) throws(RemoteError) {}
     public func takeLostUploads() -> [LostUpload] { [] }
     public func expiry(of upload: UploadID) -> Timestamp? { nil }
+    public func links(to file: StoredFile) -> FileLinks? { nil }
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing { throw .notSupported }
     public func reconsider() {}

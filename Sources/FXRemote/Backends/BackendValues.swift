@@ -14,6 +14,19 @@ public struct StoredDirectory: Sendable, Equatable {
     public static let root = StoredDirectory(path: RelativePath(), remoteID: nil)
 }
 
+/// Where a committed file can be asked for at its service, by whoever may.
+public struct FileLinks: Sendable, Equatable {
+    /// Its bytes.
+    public var url: String
+    /// What the service makes of it.
+    public var status: String?
+
+    public init(url: String, status: String? = nil) {
+        self.url = url
+        self.status = status
+    }
+}
+
 /// A committed file of a service.
 public struct StoredFile: Sendable, Equatable {
     public var path: RelativePath

@@ -158,6 +158,7 @@ public final class FaultyService: Backend {
     public func delete(_ file: StoredFile) throws(RemoteError) {
         try run(.delete) { () throws(RemoteError) in try wrapped.delete(file) }
     }
+    public func links(to file: StoredFile) -> FileLinks? { wrapped.links(to: file) }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing {
         try wrapped.processing(of: file)
     }

@@ -43,6 +43,16 @@ struct CommittedRow: Sendable, Equatable {
     /// What else the backend told of it: see `CommittedFile.details`.
     var details: [JSONValue.Member] = []
 
+    /// Attempts before the one that counts, which the service may hold as files of their own: its id of one or ours, and
+    /// when it drops them (RFC 3339).
+    var repeatedAttempts: [(id: String, end: String)] {
+        (details.first { $0.key == "orphans" }?.value.elements ?? []).compactMap { entry in
+            guard let id = entry["remote_id"]?.string ?? entry["attempt"]?.string, let end = entry["gone_by"]?.string
+            else { return nil }
+            return (id, end)
+        }
+    }
+
     /// What a person should look at although it is committed.
     var warning: String? { details.first { $0.key == "warning" }?.value.string }
 }

@@ -26,7 +26,7 @@ extension RemoteTree {
                 totals.files += 1
                 totals.bytes = totals.bytes + committed.size
                 // Text by text: a session may have a hundred thousand files.
-                files += (files.isEmpty ? "" : ",\n") + state.receiptLine(node, committed).text
+                files += (files.isEmpty ? "" : ",\n") + state.receiptLine(node, committed, linked: backend.links).text
             }
             let head: JSONValue = [
                 "format": 1, "remote": .string(name.description), "kind": .string(kind),
@@ -49,7 +49,9 @@ extension RemoteTree {
 }
 
 extension TreeState {
-    fileprivate func receiptLine(_ node: Node, _ committed: CommittedRow) -> JSONValue {
+    fileprivate func receiptLine(
+        _ node: Node, _ committed: CommittedRow, linked: (StoredFile) -> FileLinks?
+    ) -> JSONValue {
         let path = index.pathInSession(of: node.id)
         var members: [JSONValue.Member] = [.init("path", .string(path.description))]
         if !path.description.utf8.elementsEqual(path.bytes) {
@@ -60,6 +62,10 @@ extension TreeState {
             .init("remote_id", .string(committed.remoteID)), .init("committed_at", .time(committed.time)),
             .init("mtime", .time(node.modified)),
         ]
+        if let links = storedFile(node.id).flatMap(linked) {
+            members.append(.init("url", .string(links.url)))
+            if let status = links.status { members.append(.init("status_url", .string(status))) }
+        }
         if let expires = committed.expires { members.append(.init("expires", .time(expires))) }
         members += committed.details
         return .object(members)

@@ -66,10 +66,16 @@ extension RemoteTree {
         case "attempts": String(newest?.attempts ?? 0)
         case "sha256": newest == nil ? node.committed?.sha256?.text : newest?.sha256?.text
         case "remote_id": node.committed?.remoteID
+        case "url": links(of: node)?.url
+        case "status_url": links(of: node)?.status
         case "committed_at": node.committed?.time.rfc3339
         case "expires": expiry(of: node)?.rfc3339
         default: nil
         }
+    }
+
+    private func links(of node: Node) -> FileLinks? {
+        state.withLock { $0.storedFile(node.id) }.flatMap { backend.links(to: $0) }
     }
 
     private func hasExpired(_ node: Node) -> Bool {

@@ -5,7 +5,7 @@ public struct Orphan: Sendable, Equatable {
     public enum Kind: String, Sendable {
         /// A session with work in it that the service has no more.
         case session
-        /// An unfinished upload at the service.
+        /// An unfinished upload at the service, or one whose answer was lost.
         case upload
     }
 
@@ -46,6 +46,7 @@ extension RemoteTree {
     /// What is known of orphans now, without asking the service: sessions first, then by path.
     public func orphans() -> [Orphan] {
         let name = name
+        let now = services.clock.now().rfc3339
         return state.withLock { state in
             func shown(_ path: RelativePath) -> RelativePath { RelativePath([name] + path.components) }
             var found: [Orphan] = []
@@ -67,7 +68,16 @@ extension RemoteTree {
                     Orphan(kind: .upload, path: shown(upload.path), id: upload.upload.text, sentence: upload.sentence))
             }
             var known = Set(state.discards.map(\.upload))
-            state.index.forEachFile(below: .root) { file in known.formUnion(file.revisions.map(\.upload)) }
+            state.index.forEachFile(below: .root) { file in
+                known.formUnion(file.revisions.map(\.upload))
+                for attempt in file.committed?.repeatedAttempts ?? [] where attempt.end > now {
+                    found.append(
+                        Orphan(
+                            kind: .upload, path: shown(state.index.path(of: file.id)), id: attempt.id,
+                            sentence: "the answer to it was lost and the file was sent again; what the service may "
+                                + "have of it goes by itself by \(attempt.end)"))
+                }
+            }
             for upload in state.orphans.unfinished.subtracting(known).sorted(by: { $0.text < $1.text }) {
                 found.append(
                     Orphan(

@@ -56,6 +56,13 @@ extension MountTests {
                 #expect(try Sys.attribute("\(session)/deep/bad", "user.fxmount.state") == "failed")
                 #expect(try Sys.attribute("\(session)", "user.fxmount.state") == "complete")
                 #expect(try Sys.text("\(session)/good") == "let me pass")
+                // Of the configured url, and not of the port the service told.
+                let id = try Sys.attribute("\(session)/good", "user.fxmount.remote_id").replacing("file/", with: "")
+                let base = "http://127.0.0.1:\(vault.port)\(MFTControl.base)"
+                #expect(try Sys.attribute("\(session)/good", "user.fxmount.url") == "\(base)/file/\(id)")
+                #expect(try Sys.attribute("\(session)/good", "user.fxmount.status_url") == "\(base)/file/status/\(id)")
+                let receipt = try mounted.fxmount(["session", "receipt", session]).output
+                #expect(receipt.contains("\"status_url\":\"\(base)/file/status/\(id)\""), "\(receipt)")
                 #expect(try run(["cat", "\(session)/deep/bad"]).errors.contains("denied"))
                 // The same by the service's folders, read-only.
                 #expect(try Sys.files(below: "\(remote)/files").sorted() == ["monday/deep/bad", "monday/good"])

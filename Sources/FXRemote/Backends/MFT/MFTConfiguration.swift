@@ -21,6 +21,8 @@ public struct MFTConfiguration: Sendable {
     public var writer: String
     /// An existing directory of this machine, for files that are read: the service gives them out whole.
     public var stagingDirectory: String
+    /// The configured url, without a slash at its end: what the addresses of files begin with.
+    public var url = ""
     /// How long the service may be silent while it answers a small question.
     public var operationTimeout = Duration.seconds(15)
     /// How long a completion whose answer was lost may still be under way at the service, before it counts as never

@@ -11,6 +11,12 @@ extension MFTService {
         return try MFTService.processing(in: try answer.json())
     }
 
+    /// The service tells both in its answer to the completion, on a host and port of its own choosing.
+    public func links(to file: StoredFile) -> FileLinks? {
+        guard !configuration.url.isEmpty, let id = MFTPlace(file.remoteID)?.file else { return nil }
+        return FileLinks(url: "\(configuration.url)/file/\(id)", status: "\(configuration.url)/file/status/\(id)")
+    }
+
     static func processing(in status: JSONValue) throws(RemoteError) -> FileProcessing {
         guard let word = status[anyCase: "availability_state"]?.string, MFTService.isWord(word) else {
             throw .protocolViolation

@@ -122,6 +122,10 @@ final class S3Client: Sendable {
             deadlines: deadlines(request.patience), sink: request.sink)
     }
 
+    func url(of key: S3Key) -> String {
+        "\(configuration.isEncrypted ? "https" : "http")://\(configuration.authority)\(path(of: key))"
+    }
+
     private func path(of key: S3Key?) -> String {
         var path = basePath
         if configuration.pathStyle { path += "/" + PercentEncoding.encode(configuration.bucket) }

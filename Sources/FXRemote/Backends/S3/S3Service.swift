@@ -142,6 +142,10 @@ public final class S3Service: Backend {
         return S3Content(client: client, id: object.id, size: object.size)
     }
 
+    public func links(to file: StoredFile) -> FileLinks? {
+        S3ObjectID(text: file.remoteID).map { FileLinks(url: client.url(of: $0.key)) }
+    }
+
     public func delete(_ file: StoredFile) throws(RemoteError) {
         if !facts.deletesCommitted { throw .notSupported }
         let id = try layout.file(file)
