@@ -52,6 +52,40 @@ extension ServeTests {
                     == Array("secret".utf8))
         }
 
+        /// The code takes one way for both: one look into a dictionary whose keys begin with the application.
+        @Test("How long an answer takes does not tell whether another origin has the type")
+        func timing() throws {
+            let served = try Served(
+                consents: [Served.app, Isolation.other], configuration: "[serve]\nrequests_per_second = 1000000\n")
+            let directory = try served.map("hidden-entity", "hidden-type", for: Isolation.other)
+            try "secret".write(toFile: "\(directory)/hidden-file", atomically: false, encoding: .utf8)
+            let connection = try LoopbackConnection(port: served.port)
+            func nanoseconds(_ prefix: String, _ operation: String) throws -> UInt64 {
+                let body =
+                    "{\"entity\":\"\(prefix)-entity\",\"type\":\"\(prefix)-type\",\"fileName\":\"\(prefix)-file\"}"
+                let begin = ContinuousDeadline.now()
+                try connection.send(
+                    "POST \(RESTPage.base)\(operation) HTTP/1.1\r\nHost: localhost:\(served.port)\r\n"
+                        + "Origin: \(Served.app)\r\nX-CSRF-Token: t\r\nContent-Type: application/json\r\n"
+                        + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                _ = try connection.answer()
+                return begin.elapsedNanoseconds
+            }
+            for operation in ["exist-type", "get-file-info"] {
+                var took: [String: [UInt64]] = [:]
+                for round in 0..<400 {
+                    // Both orders, so that neither always comes second.
+                    for prefix in round % 2 == 0 ? ["hidden", "absent"] : ["absent", "hidden"] {
+                        took[prefix, default: []].append(try nanoseconds(prefix, operation))
+                    }
+                }
+                let medians = took.mapValues { $0.sorted()[$0.count / 2] }
+                let ratio = Double(medians["hidden"] ?? 0) / Double(medians["absent"] ?? 1)
+                // A look at the directory would be a thread and several system calls more.
+                #expect(ratio > 0.67 && ratio < 1.5, "\(operation): \(medians)")
+            }
+        }
+
         @Test("A directory that another origin has under another policy is refused without a word about it")
         func overlap() throws {
             let served = try Served(consents: [Served.app, Isolation.other])
@@ -113,6 +147,36 @@ extension ServeTests {
             #expect(try served.page().code("list-types", [:]) == "120")
             #expect(try served.fxmount(["consent", "revoke", Served.app]).code == 1)
             #expect(try served.fxmount(["consent", "grant", "app.example.org"]).code == 2)
+        }
+
+        @Test("A consent whose time is over is none, in a server that runs as well as in a new one")
+        func expiry() throws {
+            let served = try Served(consents: [])
+            #expect(try served.fxmount(["consent", "grant", Served.app, "--days", "2"]).code == 0)
+            #expect(try served.page().data("list-types", [:])["total"] == 0)
+            let path = "\(served.state)/consents.json"
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            let end = try #require(text.firstMatch(of: /"expires":([0-9]+)/)).output.1
+            try text.replacingOccurrences(of: end, with: "1767225600").write(
+                toFile: path, atomically: true, encoding: .utf8)
+            #expect(try served.page().code("list-types", [:]) == "120")
+            #expect(try served.fxmount(["consent", "grant", Served.app, "--days", "2"]).code == 0)
+            #expect(try served.page().data("list-types", [:])["total"] == 0)
+        }
+
+        @Test("Consents that several processes grant at the same time are all there")
+        func manyProcesses() throws {
+            let served = try Served(consents: [])
+            let origins = (1...12).map { "https://app-\($0).example.org" }
+            let threads = Threads()
+            for origin in origins {
+                threads.start {
+                    let granted = try served.fxmount(["consent", "grant", origin])
+                    #expect(granted.code == 0, "\(granted.errors)")
+                }
+            }
+            try threads.join()
+            for origin in origins { #expect(try served.page(origin).data("list-types", [:])["total"] == 0) }
         }
 
         @Test(

@@ -35,14 +35,20 @@ final class Served: Sendable {
     let server: ServiceProcess
     let port: Int
     let key: String
-    private let environment: [String]
+    /// What the program is started with: another user, if wanted, and its environment.
+    private let prefix: [String]
+    private let isOrdinaryUser: Bool
+
+    /// Without rights of its own.
+    private static let ordinaryUser: uid_t = 65534
 
     /// - Parameters:
     ///   - consents: origins that have consent from the beginning.
     ///   - configuration: TOML.
+    ///   - asOrdinaryUser: also where the tests are run by root, who may do everything.
     init(
         consents: [String] = [Served.app], configuration: String = "", arguments: [String] = [],
-        environment extra: [String: String] = [:]
+        environment extra: [String: String] = [:], asOrdinaryUser: Bool = false
     ) throws {
         scratch = try ScratchDirectory()
         desktop = try ScriptedDesktop(in: try scratch.directory("desktop"))
@@ -57,15 +63,25 @@ final class Served: Sendable {
             "DESKTOP": desktop.directory, "LC_ALL": "C.UTF-8",
         ]
         variables.merge(extra) { $1 }
-        environment = variables.map { "\($0.key)=\($0.value)" }
+        isOrdinaryUser = asOrdinaryUser && geteuid() == 0
+        var program = Served.program
+        var start = ["/usr/bin/env", "-i"] + variables.map { "\($0.key)=\($0.value)" }
+        if isOrdinaryUser {
+            let user = Served.ordinaryUser
+            start = ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--"] + start
+            // The directory of the build may be closed to that user.
+            program = "\(scratch.path)/fxmount"
+            try FileManager.default.copyItem(atPath: Served.program, toPath: program)
+            for path in [scratch.path, state, home, desktop.directory] { chown(path, user, user) }
+        }
+        prefix = start + [program]
         for origin in consents {
-            let granted = try Served.run(environment, ["consent", "grant", origin])
+            let granted = try Served.command(prefix + ["consent", "grant", origin])
             if granted.code != 0 { throw Failure("consent grant \(origin): \(granted.errors)") }
         }
         server = try ServiceProcess(
-            program: "/usr/bin/env",
-            ["-i"] + environment + [Served.program, "serve", "--listen", "127.0.0.1:0", "--json", "--quiet"] + arguments
-        )
+            program: prefix[0],
+            Array(prefix.dropFirst()) + ["serve", "--listen", "127.0.0.1:0", "--json", "--quiet"] + arguments)
         port = try server.port("port")
         key = try String(contentsOfFile: "\(state)/serve.key", encoding: .utf8).trimmingCharacters(in: .newlines)
     }
@@ -114,6 +130,13 @@ final class Served: Sendable {
         return directory
     }
 
+    /// A directory of the user the server runs as.
+    func ownDirectory(_ name: String) throws -> String {
+        let path = try scratch.directory(name)
+        if isOrdinaryUser { chown(path, Served.ordinaryUser, Served.ordinaryUser) }
+        return path
+    }
+
     // MARK: Commands
 
     struct Finished: Sendable {
@@ -123,11 +146,7 @@ final class Served: Sendable {
     }
 
     @discardableResult
-    func fxmount(_ arguments: [String]) throws -> Finished { try Served.run(environment, arguments) }
-
-    private static func run(_ environment: [String], _ arguments: [String]) throws -> Finished {
-        try command(["/usr/bin/env", "-i"] + environment + [program] + arguments)
-    }
+    func fxmount(_ arguments: [String]) throws -> Finished { try Served.command(prefix + arguments) }
 
     /// Runs a program to its end, under a deadline.
     static func command(_ arguments: [String], seconds: Int = 60) throws -> Finished {
