@@ -14,7 +14,7 @@ extension Revision {
     private enum Look { case pass(Range<UInt64>), never }
 
     /// True when a part of it is at the service alone.
-    var hasPassedOn: Bool { monitor.withLock { !$0.machine.freed.isEmpty } }
+    var hasPassedOn: Bool { monitor.read { !$0.machine.freed.isEmpty } }
 
     /// Gives up what the service has acknowledged; waits for it while something is on its way.
     /// - Parameters:

@@ -239,7 +239,8 @@ extension RemoteTree {
             case .failed, .expired: return .failure(standing.error ?? .local(.ioError, during: .store))
             case .draft, .queued, .uploading: break
             }
-            if configuration.commit == .journal { return .success(()) }
+            // What the service alone has in an unfinished upload it may still lose: nobody is told that it is safe.
+            if configuration.commit == .journal, !revision.hasPassedOn { return .success(()) }
             // It is sealed and goes on at the next start; nothing here will end it.
             if state.isStopped { return .failure(.interrupted) }
             state.revisionWaits[revision.id, default: []].append(inner)

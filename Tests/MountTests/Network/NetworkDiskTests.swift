@@ -8,13 +8,13 @@ extension MountTests {
     /// Files that are larger than the disk of the spool.
     @Suite("Network and small disks", .root) struct NetworkDiskTests {
         private func withSmallSpool(
-            _ mebibytes: Int, keep: String = "none", ending code: Int32 = ExitCode.ok,
+            _ mebibytes: Int, keep: String = "none", commit: String = "remote", ending code: Int32 = ExitCode.ok,
             _ body: (NetworkMount, String) throws -> Void
         ) throws {
             try withSmallDisk(mebibytes) { disk in
                 let state = "\(disk)/state"
                 Sys.mkdir(state, 0o700)
-                var setup = NetworkSetup(.s3)
+                var setup = NetworkSetup(.s3, "commit = \"\(commit)\"")
                 setup.configuration = "[spool]\nkeep = \"\(keep)\"\n"
                 setup.state = state
                 setup.seconds = 240
@@ -38,6 +38,19 @@ extension MountTests {
                 try sh("cmp '\(source)' '\(session)/large'", seconds: 60)
                 try Sys.write("\(session)/small", "small")
                 #expect(try network.place.files(in: "s").count == 2)
+            }
+        }
+
+        @Test("The close of a file that passed through waits for its commit, also with commit = \"journal\"")
+        func closeWaits() throws {
+            try withSmallSpool(80, commit: "journal") { network, _ in
+                let session = try network.makeSession()
+                let file = try Sys.open("\(session)/large", O_WRONLY | O_CREAT)
+                let block = [UInt8](repeating: 0x5a, count: 1 << 20)
+                for _ in 0..<120 { #expect(file.write(block) == .ok) }
+                #expect(file.close() == .ok)
+                #expect(try Sys.attribute("\(session)/large", "user.fxmount.state") == "committed")
+                #expect(try network.place.files(in: "s").keys.sorted() == ["large"])
             }
         }
 
