@@ -144,6 +144,8 @@ final class TransferEngine: Sendable {
                 }
                 TransferEngine.add(outcome.steps, to: &state.work)
                 if let again = outcome.again { state.work.add(again.job, at: .after(again.after)) }
+                // This thread may take something else than its own step.
+                if waking == .nobody, state.work.readyCount > 1 { waking = .one }
             }
             if outcome.steps.count > 1 { growIfNeeded() }
         }
