@@ -23,6 +23,17 @@ struct ProgressTests {
         #expect(tracker.bytes.total == .mebibytes(140))
     }
 
+    @Test("A transfer that knows what is done shows the whole of it, whatever happened before the first look")
+    func knownFromTheBeginning() {
+        var tracker = ProgressTracker()
+        tracker.note(Remaining(files: 1, bytes: .mebibytes(25), done: .mebibytes(75)), at: .milliseconds(500))
+        #expect(tracker.bytes == (done: .mebibytes(75), total: .mebibytes(100)))
+        #expect(tracker.fraction == 0.75)
+        // The next file of a directory: as much came as went.
+        tracker.note(Remaining(files: 1, bytes: .mebibytes(25), done: .mebibytes(100)), at: .seconds(1))
+        #expect(tracker.bytes == (done: .mebibytes(100), total: .mebibytes(125)))
+    }
+
     @Test("The rate is that of the last seconds, and what is left follows from it")
     func rate() {
         var steady = tracker([(1, 1000, 0)])

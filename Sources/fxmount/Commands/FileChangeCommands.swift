@@ -79,7 +79,7 @@ extension ExchangeDesk {
             guard let running = board.all.first, running.state == .running, let total = running.total else {
                 return nil
             }
-            return Remaining(files: 1, bytes: total - running.done)
+            return Remaining(files: 1, bytes: total - running.done, done: running.done)
         }
         guard let display else { return try body() }
         let outcome = Monitor<Swift.Result<Result, any Error>?>(nil)

@@ -4,6 +4,8 @@ internal import FXSystem
 struct Remaining: Sendable, Equatable {
     var files: Int
     var bytes: ByteCount
+    /// What was done since the beginning; nil where only what is left can be seen.
+    var done: ByteCount?
 }
 
 /// How far a wait is; a value, so that tests can say what time it is.
@@ -24,6 +26,8 @@ struct ProgressTracker: Sendable {
             files.done += max(0, last.files - remaining.files)
             bytes.done = bytes.done + (last.bytes - remaining.bytes)
         }
+        // Known, it counts: much may be done before the first look, and what comes in addition hides what went away.
+        if let done = remaining.done { bytes.done = done }
         last = remaining
         // What came in addition, and what is sent again, makes the whole larger.
         files.total = files.done + remaining.files
