@@ -79,6 +79,40 @@ extension ServeTests {
             #expect(try String(contentsOfFile: "\(outside)/f", encoding: .utf8) == "secret")
         }
 
+        @Test(
+            "A mapped directory that is closed itself is refused by every operation that looks into it, and stays as it is"
+        )
+        func closedRoot() throws {
+            let served = try Served(asOrdinaryUser: true)
+            let data = try served.ownDirectory("data")
+            _ = try served.ownDirectory("data/d")
+            try "secret".write(toFile: "\(data)/d/f", atomically: false, encoding: .utf8)
+            try served.map("e", "t", at: data)
+            try #require(chmod(data, 0) == 0)
+            defer { chmod(data, 0o700) }
+            let page = served.page()
+            for (operation, body) in Places.operations {
+                #expect(try page.code(operation, body) == "803", "\(operation)")
+            }
+            let written = try page.download("e", "t", "new", [1], relPath: ["d"], implicit: true)
+            #expect(try RESTPage.code(written) == "803", "\(written.text.prefix(200))")
+            // Those that ask: nobody answers, so that the mapping stays.
+            for (operation, body) in [
+                ("create-type", ["entity": "e", "type": "t", "initPath": .string(data), "modal": false]),
+                ("update-type", ["entity": "e", "type": "t"]),
+            ] as [(String, JSONValue)] {
+                #expect(try page.code(operation, body) == "800", "\(operation)")
+            }
+            let dirs = try page.call("create-type-dirs", ["entity": "e", "type": "t", "relPath": ["d", "new"]])
+            #expect(try RESTPage.code(dirs) == "803", "\(dirs.text.prefix(200))")
+            #expect(try page.data("list-type", ["entity": "e", "type": "t"])["path"]?.string == data)
+            // Forgets an alias, which needs no directory.
+            #expect(try page.data("delete-type", ["entity": "e", "type": "t"]) == true)
+            try #require(chmod(data, 0o700) == 0)
+            #expect(try Served.names(below: data) == ["d", "d/f"])
+            #expect(try String(contentsOfFile: "\(data)/d/f", encoding: .utf8) == "secret")
+        }
+
         private func prepare(_ trouble: Trouble, _ served: Served, _ outside: String) throws {
             if trouble == .unmapped {
                 let made = try served.fxmount(["type", "create", "e", "t", "--unmapped", "--app", "app.example.org"])
