@@ -164,6 +164,56 @@ extension ServeTests {
             #expect(try served.page().data("list-types", [:])["total"] == 0)
         }
 
+        @Test("An origin that may ask is asked again once its consent is over, and its no holds")
+        func expiryAsksAgain() throws {
+            let origin = "https://may-ask.example.org"
+            let served = try Served(consents: [origin], configuration: "[serve]\norigins = [\"\(origin)\"]\n")
+            #expect(try served.page(origin).data("list-types", [:])["total"] == 0)
+            #expect(served.desktop.asked.isEmpty)
+            let path = "\(served.state)/consents.json"
+            func expire() throws {
+                let text = try String(contentsOfFile: path, encoding: .utf8)
+                let end = try #require(text.firstMatch(of: /"expires":([0-9]+)/)).output.1
+                try text.replacingOccurrences(of: end, with: "1767225600").write(
+                    toFile: path, atomically: true, encoding: .utf8)
+            }
+            try expire()
+            try served.desktop.willAnswer("yes", "cancel")
+            #expect(try served.page(origin).data("list-types", [:])["total"] == 0)
+            #expect(served.desktop.asked.count == 1)
+            try expire()
+            #expect(try served.page(origin).code("list-types", [:]) == "500")
+            #expect(try served.page(origin).code("list-types", [:]) == "500")
+            #expect(served.desktop.asked.count == 2)
+        }
+
+        @Test("Consents that processes and the owner's page grant and revoke at the same time: each has its effect")
+        func grantsAndRevocations() throws {
+            let going = (1...6).map { "https://going-\($0).example.org" }
+            let served = try Served(consents: going)
+            let coming = (1...6).map { "https://coming-\($0).example.org" }
+            let paged = (1...6).map { "https://paged-\($0).example.org" }
+            let threads = Threads()
+            for index in 0..<6 {
+                threads.start {
+                    let revoked = try served.fxmount(["consent", "revoke", going[index]])
+                    #expect(revoked.code == 0, "\(revoked.errors)")
+                }
+                threads.start {
+                    let granted = try served.fxmount(["consent", "grant", coming[index]])
+                    #expect(granted.code == 0, "\(granted.errors)")
+                }
+                threads.start {
+                    let body: JSONValue = ["origin": .string(paged[index])]
+                    let granted = try served.owner("POST", "/fxmount/v1/consents/grant", body)
+                    #expect(granted.status == 200, "\(granted.text)")
+                }
+            }
+            try threads.join()
+            for origin in coming + paged { #expect(try served.page(origin).data("list-types", [:])["total"] == 0) }
+            for origin in going { #expect(try served.page(origin).code("list-types", [:]) == "120") }
+        }
+
         @Test("Consents that several processes grant at the same time are all there")
         func manyProcesses() throws {
             let served = try Served(consents: [])
