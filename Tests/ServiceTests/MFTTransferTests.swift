@@ -109,6 +109,30 @@ import Testing
         #expect(try bench.openGroups().flatMap(\.files).map(\.isComplete) == [true])
     }
 
+    @Test func `a file whose end was lost on its way, with a chunk the service then lost, is not taken for committed`()
+        throws
+    {
+        let bench = try MFTBench()
+        let backend = bench.backend()
+        let session = try bench.session("monday", of: backend)
+        let bytes = patterned(1000, seed: 1)
+        var upload = try bench.upload("a", bytes, in: session)
+        upload.note = try backend.begin(upload)
+        try backend.send(0..<1000, of: upload, from: Bytes(bytes: bytes))
+        try bench.vault.fail(fault("POST", "/transfer_file", performed: false))
+        do throws(RemoteError) {
+            _ = try backend.commit(upload)
+            Issue.record("committed without an answer")
+        } catch { #expect(error.isTemporary) }
+        try bench.vault.lose("a", 10..<20)
+        #expect(throws: RemoteError.expired) { try backend.commit(upload) }
+        upload.note = nil
+        var driver = UploadDriver(backend)
+        _ = try driver.send(bytes, as: upload)
+        let files = try bench.openGroups().flatMap(\.files)
+        #expect(files.map(\.sha256) == [sha256Text(bytes)] && files.map(\.isComplete) == [true])
+    }
+
     @Test func `the name of a session can be used again when its group was completed or given up`() throws {
         let bench = try MFTBench()
         let backend = bench.backend()

@@ -18,7 +18,7 @@ struct RequestLane: Sendable {
     let lane: CallLane
     /// Calls with the same key run one after another.
     let key: UInt64?
-    /// nil for calls that bring or await file contents.
+    /// nil for calls that bring file contents or wait for them.
     let limit: Duration?
 
     /// Carries a call out and answers its request.

@@ -23,7 +23,7 @@ extension RemoteTree {
         public var lane: CallLane
         /// See `CallLane.submit`.
         public var key: UInt64?
-        /// ETIMEDOUT when it takes longer; nil for calls that bring or await contents.
+        /// ETIMEDOUT when it takes longer; nil for calls that bring contents or wait for them.
         public var limit: Duration?
     }
 

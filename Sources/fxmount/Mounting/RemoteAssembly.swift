@@ -74,9 +74,9 @@ struct RemoteAssembly: Sendable {
         var configuration = MFTConfiguration(
             settings.hasAlternativeSecret
                 ? .key(secret) : .password(username: settings.text("username") ?? "", secret),
+            url: origin.root + origin.basePath,
             // Groups of two remotes are two, also when both are the same account at the same service.
             writer: "\(writer)/\(settings.name)", stagingDirectory: stateDirectory)
-        configuration.url = origin.root + origin.basePath
         configuration.operationTimeout = operationTimeout(settings)
         let transport = try transport(to: origin, settings)
         return AssembledRemote(

@@ -22,15 +22,16 @@ public struct MFTConfiguration: Sendable {
     /// An existing directory of this machine, for files that are read: the service gives them out whole.
     public var stagingDirectory: String
     /// The configured url, without a slash at its end: what the addresses of files begin with.
-    public var url = ""
+    public var url: String
     /// How long the service may be silent while it answers a small question.
     public var operationTimeout = Duration.seconds(15)
     /// How long a completion whose answer was lost may still be under way at the service, before it counts as never
     /// arrived.
     public var settleTime = Duration.seconds(4)
 
-    public init(_ credentials: Credentials, writer: String, stagingDirectory: String) {
+    public init(_ credentials: Credentials, url: String, writer: String, stagingDirectory: String) {
         self.credentials = credentials
+        self.url = url
         self.writer = writer
         self.stagingDirectory = stagingDirectory
     }

@@ -13,7 +13,7 @@ extension MFTService {
 
     /// The service tells both in its answer to the completion, on a host and port of its own choosing.
     public func links(to file: StoredFile) -> FileLinks? {
-        guard !configuration.url.isEmpty, let id = MFTPlace(file.remoteID)?.file else { return nil }
+        guard let id = MFTPlace(file.remoteID)?.file else { return nil }
         return FileLinks(url: "\(configuration.url)/file/\(id)", status: "\(configuration.url)/file/status/\(id)")
     }
 

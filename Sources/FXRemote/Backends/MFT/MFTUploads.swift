@@ -98,8 +98,13 @@ extension MFTService {
             return memory[upload.id].mayBeComplete
         }
         let answer = try client.ask(.post, "/transfer_file", [("group_id", group), ("file_id", file)])
-        // 400 to a question that was asked before means that it was answered before.
-        if !answer.isSuccess, !(answer.status == 400 && mayBeComplete) {
+        if !answer.isSuccess {
+            // It ended before, and the answer was lost; or it did not, and the service has lost a chunk. Nothing tells
+            // the two apart before the group is complete, and the bytes here are not given up on a guess.
+            if answer.status == 400, mayBeComplete {
+                try takeBack(file, from: group, upload)
+                throw .expired
+            }
             let error = answer.errorOfGroup
             if !error.isTemporary { memory.withLock { $0[upload.id].mayBeComplete = false } }
             // It acknowledged every chunk, and has lost one.
@@ -119,7 +124,12 @@ extension MFTService {
     public func discard(_ upload: Upload) throws(RemoteError) {
         guard let group = MFTPlace(upload.directoryID)?.group else { return }
         // Without a note its answer may have been lost.
-        try remove(upload.note ?? identity(of: upload).dashed, from: group)
+        try takeBack(upload.note ?? identity(of: upload).dashed, from: group, upload)
+    }
+
+    /// The next attempt has another id: this one is used up.
+    private func takeBack(_ file: String, from group: String, _ upload: Upload) throws(RemoteError) {
+        try remove(file, from: group)
         memory.withLock { memory in
             memory[upload.id].number += 1
             memory[upload.id].mayBeComplete = false
