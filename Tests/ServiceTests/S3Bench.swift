@@ -112,7 +112,9 @@ extension S3Service {
         var isKnown = isKnown
         for attempt in 1... {
             do {
-                return try self.attempt(&upload, bytes, isKnown: isKnown)
+                let file = try self.attempt(&upload, bytes, isKnown: isKnown)
+                if file.hasLeftovers { try clear(upload, attempts: attempts + 1) }
+                return file
             } catch let error as RemoteError {
                 isKnown = true
                 if error == .expired {
@@ -123,6 +125,18 @@ extension S3Service {
             }
         }
         throw RemoteError.interrupted
+    }
+
+    /// What the engine does in the background, until it succeeds.
+    func clear(_ upload: Upload, attempts: Int = 1) throws {
+        var left = upload
+        left.sha256 = nil
+        left.note = nil
+        for attempt in 1...attempts {
+            do throws(RemoteError) { return try discard(left) } catch {
+                if !error.isTemporary || attempt == attempts { throw error }
+            }
+        }
     }
 
     private func attempt(_ upload: inout Upload, _ bytes: [UInt8], isKnown: Bool) throws -> CommittedFile {

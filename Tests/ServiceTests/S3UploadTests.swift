@@ -128,6 +128,7 @@ import Testing
         upload.sha256 = SHA256Digest(hashing: bytes)
         if size > 0 { try service.send(0..<UInt64(size), of: upload, from: Bytes(bytes: bytes)) }
         _ = try service.commit(upload)
+        try service.clear(upload)
         #expect(try bench.bytes("s/f") == bytes)
         #expect(try bench.leftovers().isEmpty)
     }

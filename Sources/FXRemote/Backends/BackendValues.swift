@@ -173,7 +173,8 @@ public struct CommittedFile: Sendable, Equatable {
     public var expires: Timestamp?
     /// What else is known of how it got there, as members of an object; kept in the journal, shown in the receipt.
     public var details: [JSONValue.Member]
-    /// Something of its upload could not be taken back, such as a claim on its name; `Backend.discard` does that later.
+    /// Something of its upload is still there, such as a claim on its name; `Backend.discard` takes it back, behind the back
+    /// of whoever waits for the file.
     public var hasLeftovers = false
 
     public init(remoteID: String, size: ByteCount, expires: Timestamp? = nil, details: [JSONValue.Member] = []) {

@@ -95,10 +95,17 @@ public final class TransferService: Sendable {
         for tree in trees {
             _ = tree.state.wait(until: deadline) { $0.active.isEmpty ? true : nil }
         }
+        let tidied = min(deadline, ContinuousDeadline.after(TransferService.tidying))
+        for tree in trees {
+            _ = tree.state.wait(until: tidied) { $0.discards.isEmpty ? true : nil }
+        }
         stop()
         return DrainReport(left: transfers().filter { $0.state != .committed }, time: services.clock.now())
     }
 
+    /// How long a drain waits, within its timeout, for a service to be let forget what nobody wants any more: the journal
+    /// knows it, and the next start goes on.
+    private static let tidying = Duration.seconds(5)
     /// How long calls of a stopped transport get to come back; what does not is left to the end of the process.
     private static let patience = Duration.seconds(2)
 

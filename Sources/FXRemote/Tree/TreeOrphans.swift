@@ -61,7 +61,7 @@ extension RemoteTree {
                 found.append(
                     Orphan(
                         kind: .upload, path: shown(row.path), id: row.upload.text,
-                        sentence: "will not be finished; the remote has not forgotten it yet and is asked again"))
+                        sentence: "is of no use any more; the remote has not forgotten it yet and is asked again"))
             }
             for upload in state.orphans.lost {
                 found.append(

@@ -66,14 +66,19 @@ struct S3Claims: Sendable {
     func release(_ key: S3Key, of upload: UploadID) throws(S3Failure) {
         let place = client.layout.claim(key)
         guard let claim = try read(place), claim.upload == upload else { return }
+        try remove(claim, place)
+    }
+
+    private func remove(_ claim: Claim, _ place: S3Key) throws(S3Failure) {
         try client.delete(place, if: try conditions.work() ? claim.tag.map { .holds($0) } : nil)
     }
 
     /// Gives a claim of ours back and aborts what was begun under it; succeeds when it is not ours any more.
     func discard(_ key: S3Key, of upload: UploadID) throws(S3Failure) {
-        guard let claim = try read(client.layout.claim(key)), claim.upload == upload else { return }
+        let place = client.layout.claim(key)
+        guard let claim = try read(place), claim.upload == upload else { return }
         try purge(claim)
-        try release(key, of: upload)
+        try remove(claim, place)
     }
 
     /// Aborts what was begun under a claim of ours: the answer that had its id may have been lost.

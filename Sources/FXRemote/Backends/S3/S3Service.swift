@@ -1,5 +1,4 @@
 public import FXSystem
-internal import Logging
 internal import Synchronization
 
 /// Sessions in a bucket of an S3 service. See `S3Layout` for what is where.
@@ -13,7 +12,6 @@ public final class S3Service: Backend {
     let conditions: S3Conditions
     let claims: S3Claims
     let checks = S3PartChecks()
-    let logger = Logger(label: "fxmount.s3")
     let memory = S3Memory()
     /// Prefixes of sessions completed here, so that nothing more is begun in them; bounded by `completedLimit`.
     let completed = Mutex<Set<S3Key>>([])

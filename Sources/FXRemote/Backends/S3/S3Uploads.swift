@@ -1,5 +1,4 @@
 internal import FXSystem
-internal import Logging
 internal import Synchronization
 
 /// Uploads: a small sealed file by one conditional PUT, everything else as a multipart upload.
@@ -8,7 +7,7 @@ extension S3Service {
         let key = try layout.file(upload)
         return try perform { () throws(S3Failure) in
             if var committed = try committed(upload, key) {
-                if upload.note != nil { committed.hasLeftovers = !releaseClaim(upload, key) }
+                committed.hasLeftovers = upload.note != nil
                 return .committed(committed)
             }
             guard let note = upload.note else { return .nothing }
@@ -64,7 +63,8 @@ extension S3Service {
             memory.forget(upload.id)
             if let note = upload.note {
                 if upload.size == .zero { try client.abortUpload(note, key) }
-                file.hasLeftovers = !releaseClaim(upload, key)
+                // The claim on the name, which nobody has to wait for.
+                file.hasLeftovers = true
             }
             return file
         }
@@ -194,20 +194,5 @@ extension S3Service {
             throw .refused(S3Refusal(status: 412, code: "PreconditionFailed"))
         }
         return object.id.tag.map { .holds($0) } ?? .absent
-    }
-
-    /// The file is there, so a failure is none of the upload's: the claim is given back later. The second attempt is for
-    /// an answer that was lost.
-    /// - Returns: true when the claim is gone.
-    private func releaseClaim(_ upload: Upload, _ key: S3Key) -> Bool {
-        var failure: RemoteError?
-        for _ in 0..<2 {
-            do throws(S3Failure) {
-                try claims.release(key, of: upload.id)
-                return true
-            } catch { failure = client.remoteError(error) }
-        }
-        logger.info("the claim on \(key.encoded) stays for now: \(failure?.message ?? "")")
-        return false
     }
 }
