@@ -47,6 +47,7 @@ final class ReadableService: Backend {
 
     /// Holds every request up until `thaw`.
     func freeze() { state.withLock { $0.isHeld = true } }
+    var isFrozen: Bool { state.withLock { $0.isHeld } }
     func thaw() { state.withLock { $0.isHeld = false } }
 
     func open(_ file: StoredFile) throws(RemoteError) -> any CommittedContent {

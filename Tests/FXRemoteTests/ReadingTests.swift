@@ -278,6 +278,7 @@ import Testing
             if case .success(let bytes) = result { outcome.withLock { $0 = bytes.count } }
         }
         guard case .waits = start else { throw RemoteError.invalidArgument }
+        #expect(eventually { shelf.backend.isFrozen })
         shelf.backend.thaw()
         #expect(outcome.wait(until: .after(.seconds(10))) { $0 } == 1000)
         #expect(shelf.backend.requests.count == 1)

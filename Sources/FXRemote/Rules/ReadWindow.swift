@@ -16,6 +16,10 @@ struct ReadWindow: Sendable, Equatable {
         var slack: UInt64 = 2 << 20
         /// Programs that read a file in more places at once do so at random.
         var streams = 4
+
+        /// Of a service without ranges, whose file comes to this machine in order and whole whatever is asked for: a small
+        /// piece costs nothing, and is there sooner.
+        static let staged = Limits(piece: 128 << 10...8 << 20)
     }
 
     private struct Stream: Sendable, Equatable {
@@ -63,10 +67,10 @@ struct ReadWindow: Sendable, Equatable {
                 next: read.upperBound, run: UInt64(read.count), isSequential: read.lowerBound == 0, used: reads))
     }
 
-    /// How far to bring ahead of a stream: three times what was read, so that no more than that is brought in vain, and
-    /// the window of a long line is reached within a few round trips.
+    /// How far to bring ahead of a stream: seven times what was read, so that no more than that is brought in vain, and the
+    /// window of a long line is reached within three round trips, as each has eight times the bytes of the one before.
     private func reach(_ stream: Stream, _ share: UInt64) -> UInt64 {
-        stream.isSequential ? min(stream.run * 3, limits.furthest, share) : 0
+        stream.isSequential ? min(stream.run * 7, limits.furthest, share) : 0
     }
 
     /// The requests for a read that has been noted: its missing bytes, and with the last of them some of what follows.

@@ -69,6 +69,7 @@ extension RemoteFile {
         old?.close()
         let made = ContentReader(
             size: identity.size, readers: tree.services.readers, turns: tree.turns, lane: lane,
+            limits: tree.backend.facts.readsRanges ? ReadWindow.Limits() : .staged,
             changed: { [tree, entry] in tree.noteChangedContent(entry) },
             close: { [tree, entry] in tree.closeStored($0, of: entry) },
             open: { [tree, entry] () throws(RemoteError) in try tree.openStored(entry, identity, lane) })
