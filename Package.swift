@@ -36,8 +36,8 @@ let package = Package(
     targets: [
         // What Swift cannot say: variadic calls, macros, raw system calls.
         .systemLibrary(name: "CLinux"),
-        // The one checksum that swift-crypto does not have.
-        .systemLibrary(name: "CChecksum"),
+        // What swift-crypto does not have: CRC-32C, and the MD5 of several messages at once.
+        .target(name: "CChecksum"),
         .systemLibrary(
             name: "CFuse3", pkgConfig: "fuse3",
             providers: [.apt(["libfuse3-dev", "pkg-config"])]),

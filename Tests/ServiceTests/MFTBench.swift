@@ -26,8 +26,7 @@ final class MFTBench: Sendable {
         let secret = password ?? "\(username)-secret"
         var configuration = MFTConfiguration(
             key.map { key in .key { Secret(key) } } ?? .password(username: username) { Secret(secret) },
-            url: "http://127.0.0.1:\(vault.port)\(MFTControl.base)", writer: "bench/\(username)",
-            stagingDirectory: "/tmp")
+            url: "http://127.0.0.1:\(vault.port)\(MFTControl.base)", writer: "bench/\(username)")
         configuration.settleTime = .milliseconds(50)
         let clock = WallClock { [self] in
             let now = WallClock.system.now()

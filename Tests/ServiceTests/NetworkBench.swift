@@ -128,7 +128,7 @@ final class NetworkBench: Sendable {
     private func mftService(_ transport: CurlTransport) -> MFTService {
         var configuration = MFTConfiguration(
             .password(username: MFTControl.username) { Secret(MFTControl.password) },
-            url: "http://127.0.0.1:\(proxy.port)\(MFTControl.base)", writer: "bench/net", stagingDirectory: "/tmp")
+            url: "http://127.0.0.1:\(proxy.port)\(MFTControl.base)", writer: "bench/net")
         // The service is done with a completion as soon as it has read it.
         configuration.settleTime = .milliseconds(30)
         // The smallest chunks, so that a file of some MiB has several.

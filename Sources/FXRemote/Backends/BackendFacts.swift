@@ -37,6 +37,8 @@ public struct BackendFacts: Sendable, Equatable {
     public var chunksBeforeDoubling: UInt64?
     /// How many chunks of one file may be under way at once; 1 means in order.
     public var parallelChunks = 1
+    /// Every chunk goes with its MD5: those of a large file are made while it is written. All chunks have `preferredChunk`.
+    public var checksumsChunks = false
     /// Chunks can be sent while the file is still written.
     public var uploadsWhileWriting = false
     /// What was committed can be read again. When false, the spool keeps the bytes of every committed file until

@@ -1,3 +1,4 @@
+internal import Crypto
 public import FXSystem
 internal import SystemPackage
 
@@ -7,8 +8,52 @@ public protocol UploadContent: Sendable {
     var identity: FileIdentity? { get }
     /// Fills `buffer` from `offset`, short only at the end.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int
+    /// The MD5 of a range, 16 bytes. Asked again for the same range it is made of the bytes as they are read then.
+    /// - Throws: what `read` throws; `verificationMismatch` when the content is shorter than the range.
+    func md5(of range: Range<UInt64>) throws(RemoteError) -> [UInt8]
     /// Gives the file a further name in `directory`, never replacing. Throws `.notSupported` when it is no local file.
     func link(as name: Name, in directory: borrowing OwnedDescriptor) throws(RemoteError)
+}
+
+extension UploadContent {
+    public func md5(of range: Range<UInt64>) throws(RemoteError) -> [UInt8] { try hashMD5(range) }
+
+    /// The MD5 of one range by itself.
+    func hashMD5(_ range: Range<UInt64>) throws(RemoteError) -> [UInt8] {
+        var md5 = Insecure.MD5()
+        try unsafe forEachPiece(of: range) { bytes in unsafe md5.update(bufferPointer: bytes) }
+        return Array(md5.finalize())
+    }
+
+    /// Reads a range from its start to its end.
+    /// - Throws: `verificationMismatch` when the content is shorter than it was said to be: sending it would hang until
+    ///   the service gives up.
+    func forEachPiece(of range: Range<UInt64>, _ take: (UnsafeRawBufferPointer) -> Void) throws(RemoteError) {
+        // In the cache of the processor, and few system calls.
+        var piece = [UInt8](repeating: 0, count: 256 << 10)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let wanted = min(piece.count, Int(clamping: range.upperBound - position))
+            try unsafe piece.withUnsafeMutableBufferPointer { space throws(RemoteError) in
+                let place = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(space)[..<wanted])
+                try unsafe fill(place, at: position)
+                unsafe take(UnsafeRawBufferPointer(place))
+            }
+            position += UInt64(wanted)
+        }
+    }
+
+    /// Fills all of `buffer`.
+    func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) {
+        var done = 0
+        while done < buffer.count {
+            let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+            let count = try unsafe read(into: rest, at: offset + UInt64(done))
+            if count == 0 { throw .verificationMismatch }
+            done += count
+        }
+    }
 }
 
 /// The bytes of a committed file.

@@ -186,5 +186,9 @@ private struct SendingContent: UploadContent {
         return try unsafe file.read(into: buffer, at: offset)
     }
 
+    func md5(of range: Range<UInt64>) throws(RemoteError) -> [UInt8] {
+        try run.revision.md5(of: range, from: self)
+    }
+
     func link(as name: Name, in directory: borrowing OwnedDescriptor) throws(RemoteError) { throw .notSupported }
 }

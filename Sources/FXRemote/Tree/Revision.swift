@@ -14,6 +14,8 @@ final class Revision: Sendable {
     let spoolName: Name
     /// Draft removal and replacement are for this user.
     let owner: UInt32
+    /// For services that want one with each chunk.
+    private let chunkDigests: ChunkDigests?
     /// For the extensions of this class only.
     let monitor: Monitor<State>
 
@@ -65,6 +67,7 @@ final class Revision: Sendable {
         self.spool = spool
         self.owner = owner
         spoolName = file.name
+        chunkDigests = ChunkDigests(terms.facts)
         monitor = Monitor(
             State(
                 phase: .draft, size: size.rawValue, file: file, machine: UploadMachine(terms: terms),
@@ -78,6 +81,7 @@ final class Revision: Sendable {
         self.spool = spool
         self.owner = owner
         self.spoolName = spoolName
+        chunkDigests = ChunkDigests(terms.facts)
         var state = State(
             phase: row.state, size: row.size.rawValue, machine: UploadMachine(terms: terms, row: row),
             growth: DraftGrowth(terms))
@@ -332,13 +336,22 @@ final class Revision: Sendable {
             return false
         }
         let result = hasher
-        let hasMore = monitor.withLock { state in
+        let (hasMore, position, generation) = monitor.withLock { state in
             state.digest.accept(claim, hasher: result)
-            return state.digest.hasBacklog
+            return (state.digest.hasBacklog, state.digest.position, state.digest.generation)
         }
+        chunkDigests?.hashAhead(of: file, upTo: position, generation: generation)
         // The disk works while the file is still being written, so that the seal has little left to wait for.
         let end = claim.range.upperBound
         if end % Revision.writebackStep == 0 { file.descriptor.startWriteback(of: end - Revision.writebackStep..<end) }
         return hasMore
+    }
+
+    /// The MD5 of a chunk of a sealed file.
+    /// - Parameter content: the file, as it is read while it is sent.
+    func md5(of range: Range<UInt64>, from content: some UploadContent) throws(RemoteError) -> [UInt8] {
+        guard let chunkDigests else { return try content.hashMD5(range) }
+        let (size, generation) = monitor.withLock { ($0.size, $0.digest.generation) }
+        return try chunkDigests.take(range, of: content, size: size, generation: generation)
     }
 }

@@ -216,6 +216,14 @@ extension RemoteTree {
         return try backend.open(stored)
     }
 
+    /// The same for who reads all of it: a service without ranges is asked for it once.
+    private func openToRead(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
+        let content = try openStored(id)
+        guard !backend.facts.readsRanges, let content = content as? any FetchedContent else { return content }
+        let size = content.knownSize ?? state.withLock { $0.index[id]?.committed?.size } ?? .zero
+        return try BroughtContent(content, size: size, in: services.staging)
+    }
+
     private func makeDraft(
         of id: EntryID, path: RelativePath, from source: (sealed: Revision?, committed: CommittedRow?), owner: UInt32
     ) throws(RemoteError) -> Revision {
@@ -230,10 +238,10 @@ extension RemoteTree {
                 } catch {
                     // It was committed in between and its spool file is gone; the remote has the same bytes.
                     if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
-                    size = try openStored(id).copy(to: file.descriptor)
+                    size = try openToRead(id).copy(to: file.descriptor)
                 }
             } else if source.committed != nil {
-                size = try openStored(id).copy(to: file.descriptor)
+                size = try openToRead(id).copy(to: file.descriptor)
             }
             let draft = Revision(
                 id: services.newRevisionID(), upload: upload, file: file, spool: services.spool, owner: owner,

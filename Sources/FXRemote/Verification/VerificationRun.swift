@@ -9,6 +9,7 @@ struct VerificationRun: Sendable {
     let known: [VerificationRule.Known]
     let method: Verification.Method
     let backend: any Backend
+    let staging: StagingDirectory
     let verifications: Verifications
 
     /// One request to a service, and one read of a disk.
@@ -109,6 +110,10 @@ struct VerificationRun: Sendable {
     private func contentProblem(
         _ file: VerificationRule.Known, _ content: any CommittedContent
     ) throws(RemoteError) -> VerificationProblem? {
+        var content = content
+        if !backend.facts.readsRanges, let whole = content as? any FetchedContent {
+            content = try BroughtContent(whole, size: content.knownSize ?? file.size, in: staging)
+        }
         var hasher = SHA256()
         var position: UInt64 = 0
         while true {
@@ -153,7 +158,7 @@ extension RemoteTree {
         try verifications.begin(id, Verification(method, of: known, started: services.clock.now()))
         let run = VerificationRun(
             session: id, directory: directory, known: known, method: method, backend: backend,
-            verifications: verifications)
+            staging: services.staging, verifications: verifications)
         do throws(RemoteError) {
             // It ends by itself, and `Verifications.stop` waits for it.
             _ = try WorkerThread(name: "fx-verify") { [self] in finish(run, token) }

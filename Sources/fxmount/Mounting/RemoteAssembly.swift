@@ -76,7 +76,7 @@ struct RemoteAssembly: Sendable {
                 ? .key(secret) : .password(username: settings.text("username") ?? "", secret),
             url: origin.root + origin.basePath,
             // Groups of two remotes are two, also when both are the same account at the same service.
-            writer: "\(writer)/\(settings.name)", stagingDirectory: stateDirectory)
+            writer: "\(writer)/\(settings.name)")
         configuration.operationTimeout = operationTimeout(settings)
         let transport = try transport(to: origin, settings)
         return AssembledRemote(

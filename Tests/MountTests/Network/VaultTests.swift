@@ -74,6 +74,24 @@ extension MountTests {
             }
         }
 
+        @Test("Verifying by content asks for each file once, and reads all of it")
+        func verify() throws {
+            try withVault { vault, mounted, remote in
+                let session = "\(remote)/monday"
+                #expect(Sys.mkdir(session) == .ok)
+                var random = SeededRandom.forTest("vaultVerify")
+                // More than is read at a time.
+                try Sys.write("\(session)/large", random.bytes(9 << 20))
+                try Sys.write("\(session)/small", "x")
+                try mounted.fxmount(["session", "complete", session]).expect(ExitCode.ok)
+                demand(waitUntil(seconds: 30) { processing(session) == "available Available=2" })
+                let before = try vault.counter("quiet_downloads")
+                let verified = try mounted.fxmount(["session", "verify", session, "--read"])
+                #expect(verified.code == ExitCode.ok, "\(verified)")
+                #expect(try vault.counter("quiet_downloads") == before + 2)
+            }
+        }
+
         private func processing(_ session: String) -> String {
             (try? Sys.attribute(session, "user.fxmount.processing")) ?? ""
         }

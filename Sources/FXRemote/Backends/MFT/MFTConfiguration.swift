@@ -19,8 +19,6 @@ public struct MFTConfiguration: Sendable {
     public var credentials: Credentials
     /// Of this remote of this state directory, among all: ids of groups are made of it.
     public var writer: String
-    /// An existing directory of this machine, for files that are read: the service gives them out whole.
-    public var stagingDirectory: String
     /// The configured url, without a slash at its end: what the addresses of files begin with.
     public var url: String
     /// How long the service may be silent while it answers a small question.
@@ -29,10 +27,9 @@ public struct MFTConfiguration: Sendable {
     /// arrived.
     public var settleTime = Duration.seconds(4)
 
-    public init(_ credentials: Credentials, url: String, writer: String, stagingDirectory: String) {
+    public init(_ credentials: Credentials, url: String, writer: String) {
         self.credentials = credentials
         self.url = url
         self.writer = writer
-        self.stagingDirectory = stagingDirectory
     }
 }

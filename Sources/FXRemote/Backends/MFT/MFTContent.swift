@@ -1,6 +1,5 @@
 internal import FXSystem
 internal import Synchronization
-internal import SystemPackage
 
 /// Reading committed files: whole, from their first byte, since no page says that parts can be asked for.
 extension MFTService {
@@ -43,18 +42,11 @@ private final class LengthSink: HTTPSink {
     func receive(_ bytes: UnsafeRawBufferPointer) -> Bool { false }
 }
 
-/// The bytes of one file, brought in one piece.
+/// The bytes of one file. A range is what is left of a whole download, so whoever reads more than one asks for all of it.
 final class MFTContent: FetchedContent {
     private let service: MFTService
     private let file: String
     private let size: UInt64
-    private let staging = Monitor(Staging.none)
-
-    /// What `read` has brought: the whole file, made by the first and used by all.
-    private enum Staging: Sendable {
-        case none, underWay
-        case there(StagedFile)
-    }
 
     init(_ service: MFTService, file: String, size: ByteCount) {
         self.service = service
@@ -80,37 +72,7 @@ final class MFTContent: FetchedContent {
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        if unsafe offset >= size || buffer.isEmpty { return 0 }
-        return try unsafe staged().read(into: buffer, at: offset)
-    }
-
-    /// The whole file on this machine, brought by the first who needs it.
-    private func staged() throws(RemoteError) -> StagedFile {
-        let known = staging.wait { state -> StagedFile?? in
-            switch state {
-            case .there(let file): return .some(file)
-            case .underWay: return nil
-            case .none:
-                state = .underWay
-                return .some(nil)
-            }
-        }
-        if case .some(.some(let file)) = known { return file }
-        do throws(RemoteError) {
-            let file = try StagedFile(in: service.configuration.stagingDirectory)
-            let passing = PassingSink(0..<size, of: size, to: file)
-            let answer: Result<MFTAnswer, RemoteError>
-            do throws(RemoteError) {
-                answer = .success(try service.client.ask(service.download(self.file, into: passing)))
-            } catch { answer = .failure(error) }
-            if let error = file.failure { throw error }
-            try passing.judge(answer).get()
-            staging.withLock { $0 = .there(file) }
-            return file
-        } catch {
-            staging.withLock { $0 = .none }
-            throw error
-        }
+        try unsafe read(into: buffer, at: offset, byFetchingOf: size)
     }
 }
 
@@ -170,36 +132,5 @@ private final class PassingSink: HTTPSink {
         }
         let isWhole = range.upperBound == size ? position == size : position >= range.upperBound
         return isWhole ? .success(()) : .failure(.changed)
-    }
-}
-
-/// A whole content in a file without a name, which goes with its last reader.
-private final class StagedFile: ByteSink {
-    private let descriptor: OwnedDescriptor
-    private let state = Mutex<(position: UInt64, failure: RemoteError?)>((0, nil))
-
-    init(in directory: String) throws(RemoteError) {
-        do throws(Errno) {
-            descriptor = try OwnedDescriptor.open(absolute: directory, [.readWrite, .temporary], mode: 0o600)
-        } catch { throw .local(error, during: .store) }
-    }
-
-    /// Why the disk did not take it.
-    var failure: RemoteError? { state.withLock { $0.failure } }
-
-    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let position = state.withLock { $0.position }
-        do throws(Errno) { try unsafe descriptor.write(bytes, at: position) } catch {
-            state.withLock { $0.failure = .local(error, during: .store) }
-            return false
-        }
-        state.withLock { $0.position += UInt64(bytes.count) }
-        return true
-    }
-
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        do throws(Errno) { return try unsafe descriptor.read(into: buffer, at: offset) } catch {
-            throw .local(error, during: .store)
-        }
     }
 }

@@ -48,6 +48,7 @@ public final class MFTService: Backend {
         let size = max(chunkSizes.lowerBound, min(chunk.rawValue, chunkSizes.upperBound))
         facts.preferredChunk = ByteCount(size)
         facts.parallelChunks = 4
+        facts.checksumsChunks = true
         // Names are header fields: what would end or bend one cannot be carried.
         facts.names.mustBeUTF8 = true
         facts.names.excludedBytes = Array(0..<0x20) + [0x7f] + Array("\\/:".utf8)

@@ -1,4 +1,3 @@
-internal import Crypto
 internal import FXSystem
 internal import Synchronization
 
@@ -43,10 +42,7 @@ extension MFTService {
         guard let file = upload.note else { throw .expired }
         let fields = [
             ("group_id", group), ("file_id", file), ("chunk_offset", String(range.lowerBound)),
-            (
-                "chunk_checksum",
-                hexadecimal(try S3Digests(range, of: content, by: .md5, signsPayload: false).check.value)
-            ),
+            ("chunk_checksum", hexadecimal(try content.md5(of: range))),
             ("Content-Type", "application/octet-stream"),
         ]
         let answer = try client.ask(

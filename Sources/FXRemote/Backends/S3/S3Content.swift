@@ -9,13 +9,7 @@ struct S3Content: FetchedContent {
     let size: ByteCount
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
-        let end = min(size.rawValue, offset.addingReportingOverflow(UInt64(buffer.count)).partialValue)
-        if offset >= end { return 0 }
-        let target = unsafe BufferSink(buffer)
-        let outcome = Monitor<Result<Void, RemoteError>?>(nil)
-        _ = fetch(offset..<end, into: target) { result in outcome.withLock { $0 = result } }
-        try (outcome.wait { $0 } ?? .failure(.interrupted)).get()
-        return Int(end - offset)
+        try unsafe read(into: buffer, at: offset, byFetchingOf: size.rawValue)
     }
 
     func fetch(

@@ -17,8 +17,6 @@ struct S3Digests: Sendable {
     /// In the signature; nil where nobody can change the body on its way.
     let sha256: SHA256Digest?
 
-    /// In the cache of the processor, and few system calls.
-    private static let pieceSize = 256 << 10
     static let castagnoliField = "x-amz-checksum-crc32c"
 
     init(
@@ -27,7 +25,7 @@ struct S3Digests: Sendable {
         var castagnoli: UInt32 = 0
         var md5 = Insecure.MD5()
         var sha256 = SHA256()
-        unsafe try S3Digests.read(range, of: content) { bytes in
+        try unsafe content.forEachPiece(of: range) { bytes in
             switch check {
             case .castagnoli: unsafe castagnoli = fx_crc32c(castagnoli, bytes.baseAddress, bytes.count)
             case .md5: unsafe md5.update(bufferPointer: bytes)
@@ -42,26 +40,5 @@ struct S3Digests: Sendable {
         case .md5: self.check = ("Content-MD5", Array(md5.finalize()))
         }
         self.sha256 = signsPayload ? SHA256Digest(sha256) : nil
-    }
-
-    /// - Throws: `verificationMismatch` when the content is shorter than it was said to be: sending it would hang until
-    ///   the service gives up.
-    private static func read(
-        _ range: Range<UInt64>, of content: any UploadContent, _ take: (UnsafeRawBufferPointer) -> Void
-    ) throws(RemoteError) {
-        var piece = [UInt8](repeating: 0, count: S3Digests.pieceSize)
-        var position = range.lowerBound
-        while position < range.upperBound {
-            let wanted = min(piece.count, Int(clamping: range.upperBound - position))
-            let count = try unsafe piece.withUnsafeMutableBufferPointer { buffer throws(RemoteError) in
-                let space = unsafe UnsafeMutableRawBufferPointer(
-                    rebasing: UnsafeMutableRawBufferPointer(buffer)[..<wanted])
-                let count = try unsafe content.read(into: space, at: position)
-                unsafe take(UnsafeRawBufferPointer(rebasing: space[..<count]))
-                return count
-            }
-            if count == 0 { throw .verificationMismatch }
-            position += UInt64(count)
-        }
     }
 }
