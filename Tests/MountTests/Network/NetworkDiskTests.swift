@@ -30,7 +30,7 @@ extension MountTests {
             try withSmallSpool(kind, 80) { network, state in
                 let session = try network.makeSession()
                 let source = "\(network.mounted.base)/source"
-                try sh("head -c 200000000 /dev/urandom > '\(source)'")
+                try sh("head -c 120000000 /dev/urandom > '\(source)'")
                 try sh("cp '\(source)' '\(session)/large'", seconds: 120)
                 let digest = try sh("sha256sum < '\(source)'").output.prefix(64)
                 #expect(try network.files(in: "s") == ["large": [String(digest)]])

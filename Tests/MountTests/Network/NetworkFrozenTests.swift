@@ -39,10 +39,9 @@ extension MountTests {
             let limit = 6.0
             try withFrozen(kind, ["op_timeout = \"6s\""]) { network, session in
                 let mounted = network.mounted
-                let isListing = kind.listsSessions
+                let unseen = kind.listing(of: "unseen").map { network.path(of: $0) }
                 let waiting = try Child(
-                    isListing
-                        ? ["ls", network.path(of: "unseen")] : ["cp", "\(mounted.alias())/local", "\(session)/f.bin"])
+                    unseen.map { ["ls", $0] } ?? ["cp", "\(mounted.alias())/local", "\(session)/f.bin"])
                 let commands = [
                     ["ls", "-la", mounted.mountpoint], ["ls", "-la", mounted.alias()],
                     ["cat", "\(mounted.alias())/local"],
@@ -63,7 +62,7 @@ extension MountTests {
                     let made = try run(["mkdir", network.path(of: "new")], seconds: 3 * limit)
                     #expect(made.code == 1 && made.errors.contains("Connection timed out"), "\(made)")
                 }
-                if !isListing {
+                guard let unseen else {
                     // A close has no deadline: it says that the service has the file.
                     network.place.thaw()
                     try waiting.finish(seconds: 60).expect(0)
@@ -74,7 +73,7 @@ extension MountTests {
                 #expect(late.code == 2 && late.errors.contains("Connection timed out"), "\(late)")
                 let sentence = "the remote did not answer in time"
                 // Of the request itself, which ends a moment after its caller was answered.
-                #expect(waitUntil(seconds: limit) { network.sentence(network.path(of: "unseen")) == sentence })
+                #expect(waitUntil(seconds: limit) { network.sentence(unseen) == sentence })
             }
         }
 
@@ -89,7 +88,9 @@ extension MountTests {
                     ("waiting for all", [mounted.program, "wait", mounted.mountpoint]),
                     ("a completion", [mounted.program, "session", "complete", session]),
                 ]
-                if kind.listsSessions { commands.append(("a listing", ["ls", network.path(of: "unseen")])) }
+                if let unseen = kind.listing(of: "unseen") {
+                    commands.append(("a listing", ["ls", network.path(of: unseen)]))
+                }
                 if kind.readsOpenSessions { commands.append(("a read", ["cat", "\(session)/there.bin"])) }
                 if kind.asksForNewSessions { commands.append(("a new session", ["mkdir", network.path(of: "new")])) }
                 for (what, words) in commands {
@@ -172,7 +173,9 @@ extension MountTests {
             let drained = patient.finish(seconds: 60)
             #expect(drained.code == ExitCode.ok, "\(drained)")
             try mounted.stop()
+            try mounted.start()
             #expect(try network.files(in: "s")["d.bin"] == [sha256Text([0x64])])
+            try mounted.stop()
         }
     }
 }

@@ -76,6 +76,12 @@ final class NetworkMount {
     func arrivals(in session: String) throws -> [String] { try place.arrivals(in: session, of: self) }
     func leftovers() throws -> [String] { try place.leftovers(of: self) }
 
+    /// What has happened since the mount began.
+    func events() throws -> [JSONValue] {
+        try Sys.text("\(mounted.control)/events.jsonl").split(separator: "\n")
+            .compactMap { JSONValue(parsing: String($0)) }
+    }
+
     /// The ids of what the mount names as belonging to nobody.
     func orphans() throws -> Set<String> {
         let lines = try Sys.text("\(mounted.control)/orphans.jsonl").split(separator: "\n")
@@ -85,6 +91,11 @@ final class NetworkMount {
     /// The file, by its path from the session on, was refused and is kept for a `retry`.
     func isFailed(_ path: String) -> Bool {
         (try? Sys.attribute("\(parent)/\(path)", "user.fxmount.state")) == "failed"
+    }
+
+    /// The service is through with every file of a completed session (M7), and gives all of them out.
+    func isProcessed(_ session: String) -> Bool {
+        (try? Sys.attribute(session, "user.fxmount.processing"))?.hasPrefix("available") ?? false
     }
 
     /// Exactly these files are at the service, each once, equal by SHA-256, and nothing else.

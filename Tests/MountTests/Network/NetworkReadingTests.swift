@@ -20,6 +20,10 @@ extension MountTests {
                 let plain = "\(network.mounted.base)/plain"
                 try Sys.write(plain, bytes)
                 try run(["cp", plain, "\(session)/f.bin"], seconds: 60).expect(0)
+                if !kind.readsOpenSessions {
+                    try network.mounted.fxmount(["session", "complete", session]).expect(ExitCode.ok)
+                    #expect(waitUntil(seconds: 20) { network.isProcessed(session) })
+                }
                 try network.mounted.stop()
                 try network.mounted.start()
                 try body(network, "\(session)/f.bin")

@@ -121,8 +121,9 @@ extension MountTests {
             setup.secret = "not-the-secret"
             try withNetworkMount(setup) { network in
                 let parent = network.parent
+                let lists = kind.listsSessions ? network.remote : "\(network.remote)/files"
                 for _ in 0..<3 {
-                    let listed = try run(["ls", network.remote])
+                    let listed = try run(["ls", lists])
                     #expect(listed.code == 2 && listed.errors.contains("Permission denied"), "\(listed)")
                     let made = try run(["mkdir", "\(parent)/s"])
                     #expect(made.code == 1 && made.errors.contains("Permission denied"), "\(made)")
