@@ -15,14 +15,22 @@ extension RemoteNode {
     var longestTimeout: Double { place.tree.lane == nil ? .infinity : 1 }
 
     func status(using handle: (any FileHandle)?) throws(Errno) -> FileStatus {
-        try remote { () throws(RemoteError) in place.status(of: try place.tree.entry(id)) }
+        try own { () throws(RemoteError) in place.status(of: try place.tree.entry(id)) }
+    }
+
+    /// Runs a call on the entry itself. When that is gone its name may be another's, of which the kernel has not heard,
+    /// for a rename that failed has moved nothing for it: upon ESTALE it looks the path up again.
+    func own<Value>(_ body: () throws(RemoteError) -> Value) throws(Errno) -> Value {
+        do throws(RemoteError) { return try body() } catch {
+            throw error == .noSuchEntry && !place.tree.has(id) ? .staleNFSFileHandle : error.errno
+        }
     }
 
     /// Mode and times are kept, and an owner that root gives; asking for another as somebody else has no effect.
     func setAttributes(
         _ change: SetAttributes, using handle: (any FileHandle)?, by caller: Caller
     ) throws(Errno) -> FileStatus {
-        try remote { () throws(RemoteError) in
+        try own { () throws(RemoteError) in
             if let size = change.size {
                 if let open = handle as? RemoteFileHandle {
                     try open.file.truncate(to: size, by: caller)
@@ -63,7 +71,7 @@ extension RemoteNode {
     func attribute(_ name: String, by caller: Caller) throws(Errno) -> [UInt8] {
         guard name.hasPrefix(MappedNode.reservedPrefix) else { throw .noAttribute }
         let own = String(name.dropFirst(MappedNode.reservedPrefix.count))
-        return try remote { () throws(RemoteError) in Array(try place.tree.attribute(own, of: id).utf8) }
+        return try self.own { () throws(RemoteError) in Array(try place.tree.attribute(own, of: id).utf8) }
     }
 
     func setAttribute(
@@ -91,7 +99,7 @@ final class RemoteFileNode: RemoteNode {
     }
 
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle {
-        let file = try remote { () throws(RemoteError) in try place.tree.open(id, flags: flags, caller: caller) }
+        let file = try own { () throws(RemoteError) in try place.tree.open(id, flags: flags, caller: caller) }
         // A handle is pinned to the content it opened, so it never adds pages of another one to these.
         let content = place.tree.contentLane == nil ? nil : file.openedContent
         let keepsCache = cached.withLock { cached in

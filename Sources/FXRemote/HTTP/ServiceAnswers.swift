@@ -2,10 +2,8 @@ internal import FXSystem
 
 /// What an answer without success means where a service has no words of its own for it.
 extension HTTPResponse {
-    /// - Parameters:
-    ///   - now: for a `Retry-After` that is a date.
-    ///   - limit: the most the service takes, when it is known.
-    func remoteError(now: Timestamp, limit: ByteCount? = nil) -> RemoteError {
+    /// - Parameter now: for a `Retry-After` that is a date.
+    func remoteError(now: Timestamp) -> RemoteError {
         switch status {
         case 401: .credentials
         case 403: .forbidden
@@ -15,7 +13,7 @@ extension HTTPResponse {
         case 410: .expired
         // The precondition was about what was there before.
         case 412: .changed
-        case 413: .tooLarge(limit: limit)
+        case 413: .tooLarge(limit: nil)
         // 423: locked by another request of somebody's; 425: too early.
         case 423, 425, 429, 500, 502, 503, 504: .unavailable(retryAfter: retryAfter(now: now))
         case 507: .serviceFull

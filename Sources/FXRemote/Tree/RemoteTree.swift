@@ -83,6 +83,9 @@ public final class RemoteTree: Sendable {
             isCommitted: true, takesChanges: true, subdirectories: 0)
     }
 
+    /// False once it was removed, replaced, or is no longer at the service.
+    public func has(_ id: EntryID) -> Bool { state.withLock { $0.index[id] != nil } }
+
     public func entry(_ id: EntryID) throws(RemoteError) -> RemoteEntry {
         guard let entry = state.withLock({ $0.entry(id) }) else { throw .noSuchEntry }
         return entry

@@ -18,7 +18,7 @@ extension MountTests {
             "Killed at system calls of journal, spool and network, the daemon loses and doubles nothing",
             .enabled(if: FaultInjector.isAvailable, "needs strace"), arguments: NetworkKind.allCases)
         func killPoints(kind: NetworkKind) throws {
-            let wanted = Environment.number("FXMOUNT_NETWORK_KILL_POINTS", default: kind == .opentera ? 8 : 24)
+            let wanted = Environment.number("FXMOUNT_NETWORK_KILL_POINTS", default: kind.killPoints)
             let network = try NetworkMount(setup(kind))
             let mounted = network.mounted
             var random = SeededRandom.forTest("networkKillPoints")
@@ -63,16 +63,19 @@ extension MountTests {
             let (mounted, proxy) = (network.mounted, network.place.proxy)
             var random = SeededRandom.forTest("networkRequests")
             try mounted.start()
-            let plain = try NetworkUpload(network, "plain", "nothing goes wrong", &random, isLarge: kind == .s3)
+            let plain = try NetworkUpload(network, "plain", "nothing goes wrong", &random, largest: kind.largeFile)
             try proxy.reset()
             plain.perform()
             let requests = try proxy.counter("requests")
             try plain.verify()
-            #expect(requests > 3)
-            for number in 1...requests {
-                let isAnswered = number.isMultiple(of: 2)
+            #expect(requests >= kind.leastRequests)
+            // Of few requests each is once carried out and once not; of many every second one.
+            for turn in 0..<(requests == kind.leastRequests ? 2 * requests : requests) {
+                let number = 1 + turn % requests
+                let isAnswered = (number + turn / requests).isMultiple(of: 2)
                 let circumstances = "killed at request \(number), which \(isAnswered ? "was" : "was not") carried out"
-                let upload = try NetworkUpload(network, "r\(number)", circumstances, &random, isLarge: kind == .s3)
+                let upload = try NetworkUpload(
+                    network, "r\(turn)", circumstances, &random, largest: kind.largeFile)
                 try proxy.reset()
                 try proxy.rule(["number": .integer(Int64(number)), (isAnswered ? "stall_answer" : "stall"): true])
                 let work = Monitor(false)
@@ -87,7 +90,7 @@ extension MountTests {
                 let isOver = work.wait(until: .after(.seconds(30))) { $0 ? true : nil }
                 #expect(isOver == true, "\(circumstances): its calls did not end")
                 try proxy.reset()
-                if kind == .opentera, number.isMultiple(of: 3) { try network.place.restart() }
+                if kind.isAlone, turn % 3 == 2 { try network.place.restart() }
                 try mounted.start()
                 try upload.verify()
             }
@@ -104,7 +107,7 @@ extension MountTests {
             let source = "\(mounted.base)/src"
             Sys.mkdir(source)
             var contents: [String: [UInt8]] = [:]
-            for index in 0..<12 { contents["f\(index)"] = random.bytes(index == 5 ? 20 << 20 : 50_000) }
+            for index in 0..<12 { contents["f\(index).bin"] = random.bytes(index == 5 ? 20 << 20 : 50_000) }
             for (name, bytes) in contents { try Sys.write("\(source)/\(name)", bytes) }
             try mounted.start()
             let session = try network.makeSession()
@@ -128,7 +131,7 @@ extension MountTests {
             // What was not promised is brought again; what is there is not.
             try sh("rsync -a src/ \"$TO\"/", in: mounted.base, environment: ["TO": session], seconds: 120)
             try mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70).expect(ExitCode.ok)
-            #expect(try waitUntil(seconds: 30) { try network.place.leftovers().isEmpty })
+            #expect(try waitUntil(seconds: 30) { try network.leftovers().isEmpty })
             try network.expect(contents)
             try mounted.stop()
         }
@@ -146,12 +149,12 @@ private final class NetworkUpload: @unchecked Sendable {
 
     init(
         _ network: NetworkMount, _ name: String, _ circumstances: String, _ random: inout SeededRandom,
-        isLarge: Bool = false
+        largest: Int? = nil
     ) throws {
         (self.network, self.name, self.circumstances) = (network, name, circumstances)
-        contents = ["one": random.bytes(1), "part": random.bytes(70_000)]
-        // Several chunks, sent while it is written.
-        if isLarge { contents["large"] = random.bytes(33 << 20) }
+        contents = ["one.bin": random.bytes(1), "part.bin": random.bytes(70_000)]
+        // Several chunks, sent while it is written where that can be.
+        if let largest { contents["large.bin"] = random.bytes(largest) }
         // A service that has just come back may want a moment.
         let made = waitUntil(seconds: 30) { [Outcome.ok, .exists].contains(Sys.mkdir(network.path(of: name))) }
         if !made { throw TestStopped("\(circumstances): no session \(name)") }
@@ -162,7 +165,7 @@ private final class NetworkUpload: @unchecked Sendable {
         for (file, content) in contents.sorted(by: { $0.key < $1.key }) {
             // One goes by way of a temporary name.
             let target = "\(session)/\(file)"
-            let path = file == "part" ? "\(target).part" : target
+            let path = file == "part.bin" ? "\(target).part" : target
             guard (try? Sys.write(path, content)) != nil else { continue }
             if path == target || Sys.rename(path, target).succeeded { sealed.insert(file) }
         }
@@ -173,7 +176,7 @@ private final class NetworkUpload: @unchecked Sendable {
         let session = network.path(of: name)
         let waited = try network.mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70)
         #expect(waited.code == 0, "\(circumstances): \(waited)")
-        let held = try network.place.files(in: name)
+        let held = try network.files(in: name)
         for file in sealed {
             #expect(held[file] == [sha256Text(contents[file] ?? [])], "\(circumstances): \(file)")
         }
@@ -181,9 +184,8 @@ private final class NetworkUpload: @unchecked Sendable {
             #expect(contents[file].map { [sha256Text($0)] } == digests, "\(circumstances): \(file) was not to be there")
         }
         // What was given up is forgotten in the background.
-        let place = network.place
-        let isClean = try waitUntil(seconds: 20) { try place.leftovers().isEmpty }
-        let left = try place.leftovers()
+        let isClean = try waitUntil(seconds: 20) { try network.leftovers().isEmpty }
+        let left = try network.leftovers()
         #expect(isClean, "\(circumstances): \(left)")
     }
 }

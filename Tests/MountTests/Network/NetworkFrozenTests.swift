@@ -18,7 +18,7 @@ extension MountTests {
             try withNetworkMount(setup, ending: code) { network in
                 try Sys.write("\(network.mounted.alias())/local", "here")
                 let session = try network.makeSession()
-                try Sys.write("\(session)/there", [UInt8](repeating: 9, count: 100_000))
+                try Sys.write("\(session)/there.bin", [UInt8](repeating: 9, count: 100_000))
                 try network.makeSession("unseen")
                 // Made by this mount it would be known; after the next one nobody has looked into it.
                 try network.mounted.stop()
@@ -39,7 +39,9 @@ extension MountTests {
             let limit = 6.0
             try withFrozen(kind, ["op_timeout = \"6s\""]) { network, session in
                 let mounted = network.mounted
-                let waiting = try Child(["ls", network.path(of: "unseen")])
+                let unseen = kind.listing(of: "unseen").map { network.path(of: $0) }
+                let waiting = try Child(
+                    unseen.map { ["ls", $0] } ?? ["cp", "\(mounted.alias())/local", "\(session)/f.bin"])
                 let commands = [
                     ["ls", "-la", mounted.mountpoint], ["ls", "-la", mounted.alias()],
                     ["cat", "\(mounted.alias())/local"],
@@ -56,14 +58,22 @@ extension MountTests {
                     #expect(finished.code == 0, "\(finished)")
                 }
                 #expect(waiting.isRunning, "the local calls took longer than op_timeout")
+                if kind.asksForNewSessions {
+                    let made = try run(["mkdir", network.path(of: "new")], seconds: 3 * limit)
+                    #expect(made.code == 1 && made.errors.contains("Connection timed out"), "\(made)")
+                }
+                guard let unseen else {
+                    // A close has no deadline: it says that the service has the file.
+                    network.place.thaw()
+                    try waiting.finish(seconds: 60).expect(0)
+                    return
+                }
                 // A look-up may wait for half of it, then the call itself.
                 let late = waiting.finish(seconds: 3 * limit)
                 #expect(late.code == 2 && late.errors.contains("Connection timed out"), "\(late)")
                 let sentence = "the remote did not answer in time"
                 // Of the request itself, which ends a moment after its caller was answered.
-                #expect(waitUntil(seconds: limit) { network.sentence(network.path(of: "unseen")) == sentence })
-                let made = try run(["mkdir", network.path(of: "new")], seconds: 3 * limit)
-                #expect(made.code == 1 && made.errors.contains("Connection timed out"), "\(made)")
+                #expect(waitUntil(seconds: limit) { network.sentence(unseen) == sentence })
             }
         }
 
@@ -72,15 +82,17 @@ extension MountTests {
             // So that nobody is let go by the deadline.
             try withFrozen(kind, ["op_timeout = \"5m\""]) { network, session in
                 let mounted = network.mounted
-                let commands: [(what: String, words: [String])] = [
-                    ("a listing", ["ls", network.path(of: "unseen")]),
-                    ("a close", ["cp", "\(mounted.alias())/local", "\(session)/closing"]),
-                    ("a read", ["cat", "\(session)/there"]),
+                var commands: [(what: String, words: [String])] = [
+                    ("a close", ["cp", "\(mounted.alias())/local", "\(session)/closing.bin"]),
                     ("waiting", [mounted.program, "wait", session]),
                     ("waiting for all", [mounted.program, "wait", mounted.mountpoint]),
                     ("a completion", [mounted.program, "session", "complete", session]),
-                    ("a new session", ["mkdir", network.path(of: "new")]),
                 ]
+                if let unseen = kind.listing(of: "unseen") {
+                    commands.append(("a listing", ["ls", network.path(of: unseen)]))
+                }
+                if kind.readsOpenSessions { commands.append(("a read", ["cat", "\(session)/there.bin"])) }
+                if kind.asksForNewSessions { commands.append(("a new session", ["mkdir", network.path(of: "new")])) }
                 for (what, words) in commands {
                     let child = try Child(words, environment: mounted.environment)
                     #expect(waitUntil(seconds: 20) { Processes.isWaitingInFuse(session: child.process) }, "\(what)")
@@ -93,8 +105,8 @@ extension MountTests {
                 }
                 // Only the callers are gone: the file goes on.
                 network.place.thaw()
-                try mounted.fxmount(["wait", "\(session)/closing"]).expect(ExitCode.ok)
-                #expect(try network.place.files(in: "s")["closing"] == [sha256Text(Array("here".utf8))])
+                try mounted.fxmount(["wait", "\(session)/closing.bin"]).expect(ExitCode.ok)
+                #expect(try network.files(in: "s")["closing.bin"] == [sha256Text(Array("here".utf8))])
             }
         }
 
@@ -131,34 +143,39 @@ extension MountTests {
             let mounted = network.mounted
             try mounted.start()
             let session = try network.makeSession()
-            try Sys.write("\(session)/before", "1")
+            try Sys.write("\(session)/before.bin", "1")
             try mounted.fxmount(["wait", session]).expect(ExitCode.ok)
             network.place.freeze()
             defer { network.place.thaw() }
-            for name in ["a", "b", "c"] { try Sys.write("\(session)/\(name)", name) }
+            for name in ["a", "b", "c"] { try Sys.write("\(session)/\(name).bin", name) }
             let left = try mounted.fxmount(["unmount", mounted.mountpoint, "--timeout", "2s", "--json"])
             #expect(left.code == ExitCode.workLeft, "\(left)")
             let names = try Contract.objects(left.output, list: "left").compactMap { $0["path"] as? String }
-            #expect(names.map { $0.split(separator: "/").last.map(String.init) ?? "" }.sorted() == ["a", "b", "c"])
+            #expect(
+                names.map { $0.split(separator: "/").last.map(String.init) ?? "" }.sorted() == [
+                    "a.bin", "b.bin", "c.bin",
+                ])
             try mounted.stop(expecting: ExitCode.workLeft)
             network.place.thaw()
             try mounted.start()
             try mounted.fxmount(["wait", session]).expect(ExitCode.ok)
-            try network.expect(["before": [0x31], "a": [0x61], "b": [0x62], "c": [0x63]])
+            try network.expect(["before.bin": [0x31], "a.bin": [0x61], "b.bin": [0x62], "c.bin": [0x63]])
 
             // Frozen for a moment only: the unmount waits, and ends with 0.
             _ = try Sys.list(session)
             network.place.freeze()
-            try Sys.write("\(session)/d", "d")
+            try Sys.write("\(session)/d.bin", "d")
             let patient = try Child(
                 [mounted.program, "unmount", mounted.mountpoint, "--timeout", "60s"], environment: mounted.environment)
-            #expect(waitUntil { Sys.opening("\(session)/d", O_WRONLY) == .readOnly })
+            #expect(waitUntil { Sys.opening("\(session)/d.bin", O_WRONLY) == .readOnly })
             #expect(patient.isRunning, "\(patient.errors)")
             network.place.thaw()
             let drained = patient.finish(seconds: 60)
             #expect(drained.code == ExitCode.ok, "\(drained)")
             try mounted.stop()
-            #expect(try network.place.files(in: "s")["d"] == [sha256Text([0x64])])
+            try mounted.start()
+            #expect(try network.files(in: "s")["d.bin"] == [sha256Text([0x64])])
+            try mounted.stop()
         }
     }
 }

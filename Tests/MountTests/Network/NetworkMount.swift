@@ -14,10 +14,16 @@ struct NetworkSetup {
     var types: [TypeSpecification] = []
     var state: String?
     var seconds: Double = 120
+    /// The service takes no file that is larger, where its limit is not fixed.
+    var largestFile: Int?
     /// What the secret's file holds; nil is the right one.
     var secret: String?
 
-    init(_ kind: NetworkKind, _ keys: String...) { (self.kind, self.keys) = (kind, keys) }
+    /// - Parameter removing: what was committed may be removed, where the kind can.
+    init(_ kind: NetworkKind, removing: Bool = false, _ keys: String...) {
+        (self.kind, self.keys) = (kind, keys)
+        if removing, kind.takesDelete { self.keys.append("delete = true") }
+    }
 }
 
 /// A mount of one network service, named `net`.
@@ -33,6 +39,7 @@ final class NetworkMount {
         try Sys.write(secretPath, setup.secret ?? place.secret.value)
         _ = Sys.chmod(secretPath, 0o600)
         var keys = setup.keys
+        if let largest = setup.largestFile { keys += try place.limitFiles(to: largest) }
         if setup.kind == .opentera, !keys.contains(where: { $0.hasPrefix("session_type") }) {
             keys.append("session_type = \"\(OpenTeraControl.sessionType)\"")
         }
@@ -65,14 +72,40 @@ final class NetworkMount {
     /// The sentence of a file or directory.
     func sentence(_ path: String) -> String { (try? Sys.attribute(path, "user.fxmount.error")) ?? "" }
 
+    func files(in session: String) throws -> [String: [String]] { try place.files(in: session, of: self) }
+    func arrivals(in session: String) throws -> [String] { try place.arrivals(in: session, of: self) }
+    func leftovers() throws -> [String] { try place.leftovers(of: self) }
+
+    /// What has happened since the mount began.
+    func events() throws -> [JSONValue] {
+        try Sys.text("\(mounted.control)/events.jsonl").split(separator: "\n")
+            .compactMap { JSONValue(parsing: String($0)) }
+    }
+
+    /// The ids of what the mount names as belonging to nobody.
+    func orphans() throws -> Set<String> {
+        let lines = try Sys.text("\(mounted.control)/orphans.jsonl").split(separator: "\n")
+        return Set(lines.compactMap { JSONValue(parsing: String($0))?["id"]?.string })
+    }
+
+    /// The file, by its path from the session on, was refused and is kept for a `retry`.
+    func isFailed(_ path: String) -> Bool {
+        (try? Sys.attribute("\(parent)/\(path)", "user.fxmount.state")) == "failed"
+    }
+
+    /// The service is through with every file of a completed session (M7), and gives all of them out.
+    func isProcessed(_ session: String) -> Bool {
+        (try? Sys.attribute(session, "user.fxmount.processing"))?.hasPrefix("available") ?? false
+    }
+
     /// Exactly these files are at the service, each once, equal by SHA-256, and nothing else.
     func expect(
         _ contents: [String: [UInt8]], in session: String = "s", _ circumstances: String = "",
         location: SourceLocation = #_sourceLocation
     ) throws {
-        let held = try place.files(in: session)
+        let held = try files(in: session)
         #expect(held == contents.mapValues { [sha256Text($0)] }, "\(circumstances)", sourceLocation: location)
-        let left = try place.leftovers()
+        let left = try leftovers()
         #expect(left.isEmpty, "\(circumstances): \(left)", sourceLocation: location)
     }
 }

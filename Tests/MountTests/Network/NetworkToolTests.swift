@@ -8,19 +8,22 @@ extension MountTests {
     /// What people copy with, into sessions of services.
     @Suite("Network tools") struct NetworkToolTests {
         /// A tree of sources; flat for a service without directories. Answers its contents by path.
-        private func makeTree(_ root: String, flat: Bool, random: inout SeededRandom) throws -> [String: [UInt8]] {
+        private func makeTree(
+            _ root: String, of kind: NetworkKind, flat: Bool, random: inout SeededRandom
+        ) throws -> [String: [UInt8]] {
+            let ending = kind.ending
             var contents: [String: [UInt8]] = [:]
             for (index, name) in [
                 "with space", "quote'\"s", "-dash", "ünïcödé 文字", "star*?[x]", "a&b;c|d", "x%2Fy",
             ]
             .enumerated() {
-                contents[flat || index % 2 == 0 ? name : "odd/\(name)"] = random.bytes(100 + index)
+                contents[(flat || index % 2 == 0 ? name : "odd/\(name)") + ending] = random.bytes(100 + index)
             }
             for index in 0..<60 {
                 let size = [0, 1, 4095, 4096, 4097, Int.random(in: 0...200_000, using: &random)][index % 6]
-                contents[flat ? "file \(index)" : "d\(index % 7)/s\(index % 3)/file \(index)"] = random.bytes(size)
+                contents[(flat ? "" : "d\(index % 7)/s\(index % 3)/") + "file \(index)\(ending)"] = random.bytes(size)
             }
-            contents["large"] = random.bytes(40 << 20)
+            contents["large\(ending)"] = random.bytes(40 << 20)
             Sys.mkdir(root)
             for (path, bytes) in contents {
                 try sh("mkdir -p \"$(dirname \"$TARGET\")\"", environment: ["TARGET": "\(root)/\(path)"])
@@ -41,9 +44,10 @@ extension MountTests {
             try mounted.start()
             let session = try network.makeSession()
             var random = SeededRandom.forTest("rsync")
-            let contents = try makeTree("\(mounted.base)/src", flat: !network.place.hasDirectories, random: &random)
+            let contents = try makeTree(
+                "\(mounted.base)/src", of: kind, flat: !network.place.hasDirectories, random: &random)
             try sh("rsync -a src/ \"$TO\"/", in: mounted.base, environment: ["TO": session], seconds: 120)
-            let arrived = try network.place.arrivals(in: "s")
+            let arrived = try network.arrivals(in: "s")
             #expect(arrived.sorted() == contents.keys.sorted())
             try network.expect(contents)
 
@@ -56,30 +60,34 @@ extension MountTests {
                 demand(second.output.contains("Number of regular files transferred: 0"), "\(circumstances): \(second)")
                 let sent = try network.place.proxy.finishedLog(after: before).filter { $0.sent > 50_000 }
                 #expect(sent.isEmpty, "\(circumstances): \(sent)")
-                #expect(try network.place.arrivals(in: "s").count == contents.count, "\(circumstances)")
+                #expect(try network.arrivals(in: "s").count == contents.count, "\(circumstances)")
             }
             try expectNothing("the second run")
             try mounted.stop()
             try mounted.start()
             try expectNothing("after a new mount")
-            let read = try run(["diff", "-r", "\(mounted.base)/src", session], seconds: 60)
-            #expect(read.code == 0, "\(read)")
+            if kind.readsOpenSessions {
+                let read = try run(["diff", "-r", "\(mounted.base)/src", session], seconds: 60)
+                #expect(read.code == 0, "\(read)")
+            }
             try mounted.stop()
         }
 
         @Test(
-            "commit = \"journal\" keeps eight of a thousand small files under way",
+            "commit = \"journal\" keeps eight of many small files under way",
             arguments: NetworkKind.allCases.filter(\.takesManyAtOnce))
         func inFlight(kind: NetworkKind) throws {
             var setup = NetworkSetup(kind, "commit = \"journal\"")
             setup.seconds = 240
             try withNetworkMount(setup) { network in
                 let session = try network.makeSession()
-                let source = "\(network.mounted.base)/thousand"
+                let source = "\(network.mounted.base)/many"
                 Sys.mkdir(source)
                 var random = SeededRandom.forTest("inFlight")
                 let contents = Dictionary(
-                    uniqueKeysWithValues: (0..<1000).map { ("thousand/\($0)", random.bytes(16 << 10)) })
+                    uniqueKeysWithValues: (0..<(kind == .s3 ? 1000 : 200)).map {
+                        ("many/\($0)\(kind.ending)", random.bytes(16 << 10))
+                    })
                 for (path, bytes) in contents { try Sys.write("\(network.mounted.base)/\(path)", bytes) }
                 try network.place.proxy.reset()
                 try network.place.proxy.set(["round_trip_milliseconds": 50])
@@ -103,7 +111,7 @@ extension MountTests {
                 let mounted = network.mounted
                 var random = SeededRandom.forTest("backup")
                 let flat = !network.place.hasDirectories
-                let contents = try makeTree("\(mounted.base)/documents", flat: flat, random: &random)
+                let contents = try makeTree("\(mounted.base)/documents", of: kind, flat: flat, random: &random)
                 var root = #filePath.split(separator: "/", omittingEmptySubsequences: false)
                 root.removeLast(4)
                 let script = root.joined(separator: "/") + "/docs/backup-example.sh"
@@ -120,14 +128,14 @@ extension MountTests {
                 #expect(finished.code == 0, "\(finished)")
                 let session = network.path(of: name)
                 #expect(try Sys.attribute(session, "user.fxmount.state") == "complete")
-                let held = try network.place.files(in: name)
+                let held = try network.files(in: name)
                 #expect(held.keys.contains("documents.tar"))
                 for (path, bytes) in contents {
                     #expect(held["documents/\(path)"] ?? held[path] == [sha256Text(bytes)])
                 }
                 #expect(held.count == contents.count + 1)
                 try sh("tar -df \"$FROM/documents.tar\"", in: mounted.base, environment: ["FROM": session])
-                let late = try run(["cp", "\(mounted.base)/documents/large", "\(session)/late"])
+                let late = try run(["cp", "\(mounted.base)/documents/large\(kind.ending)", "\(session)/late.bin"])
                 #expect(late.code == 1 && late.errors.contains("Read-only file system"), "\(late)")
                 // What cannot be stored is said: the script ends with the error of the step that failed.
                 try network.place.proxy.rule(

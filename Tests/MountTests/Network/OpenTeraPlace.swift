@@ -34,23 +34,26 @@ final class OpenTeraPlace: NetworkPlace {
 
     // It has no quotas.
     let quotaAnswer: [JSONValue.Member] = []
+    let deathAnswer: [JSONValue.Member] = [.init("status", 401), .init("body", "\"Unauthorized\"")]
+
+    func limitFiles(to bytes: Int) -> [String] { ["max_body = \"\(bytes >> 10)KiB\""] }
 
     private func numbers(of session: String) throws -> Set<Int> {
         Set(try pair.sessions().filter { $0.name == session && !$0.isDeleted }.map(\.id))
     }
 
-    func files(in session: String) throws -> [String: [String]] {
+    func files(in session: String, of mount: NetworkMount) throws -> [String: [String]] {
         let numbers = try numbers(of: session)
         let assets = try pair.assets().filter { numbers.contains($0.session) }
         return Dictionary(grouping: assets, by: \.name).mapValues { $0.map { $0.sha256 ?? "no bytes" } }
     }
 
-    func arrivals(in session: String) throws -> [String] {
+    func arrivals(in session: String, of mount: NetworkMount) throws -> [String] {
         let numbers = try numbers(of: session)
         return try pair.allAssets(withDigests: false).filter { numbers.contains($0.session) }.map(\.name)
     }
 
-    func leftovers() throws -> [String] {
+    func leftovers(of mount: NetworkMount) throws -> [String] {
         let sessions = Dictionary(grouping: try pair.sessions().filter { !$0.isDeleted }, by: \.name)
         return sessions.filter { $0.value.count > 1 }.map { "\($0.value.count) sessions named \($0.key)" }
     }

@@ -56,7 +56,14 @@ final class S3Place: NetworkPlace {
         ]
     }
 
-    func files(in session: String) throws -> [String: [String]] {
+    let deathAnswer: [JSONValue.Member] = [
+        .init("status", 403), .init("body", "<Error><Code>InvalidAccessKeyId</Code></Error>"),
+    ]
+
+    // Its limit is that of S3, 5 TiB.
+    func limitFiles(to bytes: Int) -> [String] { [] }
+
+    func files(in session: String, of mount: NetworkMount) throws -> [String: [String]] {
         var found: [String: [String]] = [:]
         for object in try weed.objects(below: "\(prefix)/\(session)/") {
             let path = String(object.key.dropFirst(prefix.count + session.count + 2))
@@ -68,7 +75,7 @@ final class S3Place: NetworkPlace {
         return found
     }
 
-    func arrivals(in session: String) throws -> [String] {
+    func arrivals(in session: String, of mount: NetworkMount) throws -> [String] {
         let start = "/\(weed.bucket)/\(prefix)/\(session)/"
         return try proxy.finishedLog().compactMap { request in
             guard request.upstreamStatus == 200, request.target.hasPrefix(start) else { return nil }
@@ -81,7 +88,7 @@ final class S3Place: NetworkPlace {
         }
     }
 
-    func leftovers() throws -> [String] {
+    func leftovers(of mount: NetworkMount) throws -> [String] {
         try weed.unfinishedUploads(below: prefix + "/").map { "unfinished: \($0)" }
             + weed.objects(below: "\(prefix)/.fxmount/claims/").map { "claim: \($0.key)" }
     }

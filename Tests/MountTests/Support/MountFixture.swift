@@ -39,6 +39,7 @@ final class Mounted {
     let configurationPath: String
     private(set) var daemon: Child?
     private(set) var process: Int32 = 0
+    private(set) var starts = 0
     private var watch = 0
 
     init(_ setup: MountSetup) throws {
@@ -109,6 +110,7 @@ final class Mounted {
             + (all.isEmpty ? [] : ["-o", all.joined(separator: ",")])
         let child = try Child(arguments, environment: environment, account: setup.account, logs: "\(base)/daemon")
         daemon = child
+        starts += 1
         process = child.process
         watch = Watchdog.shared.watch(daemon: child.process, mountpoint: mountpoint, seconds: setup.seconds)
         let ready = waitUntil(seconds: 20) {

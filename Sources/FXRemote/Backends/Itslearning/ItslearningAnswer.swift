@@ -68,14 +68,12 @@ struct ItslearningAnswer: Sendable {
     }
 
     /// What an answer that is neither a success nor a fault means, decided by its status alone.
-    func error(now: Timestamp, limit: ByteCount?) -> RemoteError {
+    func error(now: Timestamp) -> RemoteError {
         switch status {
-        // Older servers say 400 for a body over their limit; so it is not known which it is.
-        case 413: .tooLarge(limit: limit)
         case 415: .notUnderstood("")
         // No SOAP: a server in front of the service, which may be well again later.
         case 500: .unavailable(retryAfter: response.retryAfter(now: now))
-        default: response.remoteError(now: now, limit: limit)
+        default: response.remoteError(now: now)
         }
     }
 }

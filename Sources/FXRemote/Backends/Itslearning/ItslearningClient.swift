@@ -41,7 +41,7 @@ final class ItslearningClient: Sendable {
     /// - Parameter body: puts them into the frame.
     /// - Returns: the service's id of them.
     func upload(
-        _ name: String, attempt: String, limit: ByteCount, _ body: (ItslearningFrame) -> HTTPBody
+        _ name: String, attempt: String, _ body: (ItslearningFrame) -> HTTPBody
     ) throws(ItslearningFailure) -> String {
         let configuration = configuration
         let answer = try perform { security in
@@ -60,7 +60,7 @@ final class ItslearningClient: Sendable {
             return request
         }
         guard let content = answer.content else {
-            let error = answer.error(now: clock.now(), limit: limit)
+            let error = answer.error(now: clock.now())
             // A server in front gave up; the one behind it may have gone on.
             throw ItslearningFailure(error: error, mayHaveArrived: answer.status >= 500 || answer.status == 408)
         }
@@ -99,7 +99,7 @@ final class ItslearningClient: Sendable {
                 continue
             }
             if answer.status == 404 { dataService.withLock { $0 = 0 } }
-            let error = answer.error(now: clock.now(), limit: nil)
+            let error = answer.error(now: clock.now())
             throw ItslearningFailure(error: error, mayHaveArrived: answer.status >= 500 || answer.status == 408)
         }
     }

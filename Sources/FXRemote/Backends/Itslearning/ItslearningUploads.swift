@@ -39,9 +39,8 @@ extension ItslearningService {
     private func stream(_ upload: Upload, _ body: (ItslearningFrame) -> HTTPBody) throws(RemoteError) {
         guard let note = ItslearningNote(upload.note) else { throw .invalidArgument }
         let name = try ItslearningService.text(of: upload)
-        let limit = facts.maximumFileSize ?? .zero
         do throws(ItslearningFailure) {
-            let id = try client.upload(name, attempt: note.attempt, limit: limit, body)
+            let id = try client.upload(name, attempt: note.attempt, body)
             let now = client.clock.now()
             memory.withLock { memory in
                 memory[upload.id].sent = (note.attempt, id, now)
@@ -96,7 +95,7 @@ extension ItslearningService {
     /// Sends a file of a few bytes, which goes by itself after 14 days.
     func sendTrial() throws(ItslearningFailure) -> String {
         let bytes = Array("A test of fxmount.\n".utf8)
-        return try client.upload("fxmount-test.txt", attempt: client.newName(), limit: .zero) { frame in
+        return try client.upload("fxmount-test.txt", attempt: client.newName()) { frame in
             .bytes(frame.prefix + bytes + frame.suffix)
         }
     }
