@@ -33,6 +33,25 @@ import Testing
         #expect(engine.tree.orphans().isEmpty)
     }
 
+    @Test func `what a newer content has replaced is named until the service has dropped it`() throws {
+        let bench = try ItslearningBench()
+        let engine = try ItslearningBench.Engine(bench, try bench.backend())
+        for number in 1...3 {
+            try engine.put("a.bin", [UInt8(number)])
+            bench.time.advance(86_400)
+        }
+        let files = try bench.control.files().map(\.id)
+        let old = engine.tree.orphans()
+        #expect(old.map(\.id) == Array(files.dropLast()) && old.allSatisfy { $0.kind == .file })
+        let receipt = try engine.receipt("a.bin")
+        #expect((receipt["replaced"]?.elements ?? []).map { $0["remote_id"]?.string } == files.dropLast())
+        // The first one goes first.
+        bench.time.advance(11 * 86_400 + 1)
+        #expect(engine.tree.orphans().map(\.id) == [files[1]])
+        bench.time.advance(86_400)
+        #expect(engine.tree.orphans().isEmpty)
+    }
+
     @Test func `an answer that never comes and a service that says no leave what they should`() throws {
         let bench = try ItslearningBench()
         let engine = try ItslearningBench.Engine(bench, try bench.backend())

@@ -197,27 +197,29 @@ class Bench:
         with open(f"/proc/{self.daemon.pid}/status") as status:
             return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
 
-    def large(self, number, measure, port, remote, session):
-        big, up, down = self.base / "big", f"{measure} up", f"{measure} down"
+    def large(self, number, measure, port, remote, session, big, peers=("rclone copyto",)):
+        up, down = f"{measure} up", f"{measure} down"
         self.timed(up, "curl", ["curl", "-sSf", "-T", big, presigned("PUT", port, f"/{BUCKET}/curl-{session}-{number}")])
-        command, environment = self.rclone("copyto", big, f"S:{BUCKET}/rclone-{session}-{number}", port=port)
-        self.timed(up, "rclone copyto", command, environment)
-        if measure == "512 MiB":
+        if "rclone copyto" in peers:
+            command, environment = self.rclone("copyto", big, f"S:{BUCKET}/rclone-{session}-{number}", port=port)
+            self.timed(up, "rclone copyto", command, environment)
+        if "rclone mount" in peers:
             self.timed(up, "rclone mount", ["cp", big, self.rclone_at / f"mount-{number}"])
-        self.timed(up, "fxmount", ["cp", big, self.at / "sessions" / remote / "bench" / f"big-{number}"])
+        self.timed(up, "fxmount", ["cp", big, self.at / "sessions" / remote / "bench" / f"{big.name}-{number}"])
         if not self.options.down:
             return
         # Down: an object nobody here has seen, put where fxmount lists it.
-        source = f"{remote}/bench/cold-{number}"
+        source = f"{remote}/bench/cold-{big.name}-{number}"
         subprocess.run(["curl", "-sSf", "-T", big, presigned("PUT", self.s3, f"/{BUCKET}/{source}")], check=True)
         out = self.base / "out"
         self.drop_caches()
         self.timed(down, "curl", ["curl", "-sSf", "-o", out, presigned("GET", port, f"/{BUCKET}/{source}")])
-        command, environment = self.rclone("copyto", f"S:{BUCKET}/{source}", out, port=port)
-        self.timed(down, "rclone copyto", command, environment)
-        if measure == "512 MiB":
+        if "rclone copyto" in peers:
+            command, environment = self.rclone("copyto", f"S:{BUCKET}/{source}", out, port=port)
+            self.timed(down, "rclone copyto", command, environment)
+        if "rclone mount" in peers:
             self.timed(down, "rclone mount", ["cp", self.rclone_at / source, out])
-        listed = self.at / "sessions" / remote / "bench" / f"cold-{number}"
+        listed = self.at / "sessions" / remote / "bench" / f"cold-{big.name}-{number}"
         self.until(listed.exists, str(listed))
         self.timed(down, "fxmount", ["cp", listed, out])
         subprocess.run(["cmp", out, big], check=True)
@@ -321,9 +323,10 @@ class Bench:
         self.start_fxmount()
         if not options.memory:
             self.start_rclone_mount()
-        with open(self.base / "big", "wb") as big:
-            for _ in range(options.mebibytes):
-                big.write(os.urandom(1 << 20))
+        for name, mebibytes in (("big", options.mebibytes), ("long", 0 if options.memory else options.long_mebibytes)):
+            with open(self.base / name, "wb") as out:
+                for _ in range(mebibytes):
+                    out.write(os.urandom(1 << 20))
         (self.base / "small").mkdir()
         for number in range(options.files):
             (self.base / "small" / f"file-{number}").write_bytes(os.urandom(16 << 10))
@@ -332,11 +335,17 @@ class Bench:
         self.idle = self.resident()
         for number in range(options.rounds):
             print(f"bench: round {number + 1} of {options.rounds}", file=sys.stderr)
-            self.large(number, f"{options.mebibytes} MiB", self.s3, "s3", "fast")
+            big = self.base / "big"
+            self.large(number, f"{options.mebibytes} MiB", self.s3, "s3", "fast", big, ("rclone copyto", "rclone mount"))
             self.small(number)
             if options.services:
-                self.large(number, f"{options.mebibytes} MiB, proxy", self.near, "near", "near")
-                self.large(number, f"{options.mebibytes} MiB, delayed", self.slow, "slow", "slow")
+                self.large(number, f"{options.mebibytes} MiB, proxy", self.near, "near", "near", big)
+                self.large(number, f"{options.mebibytes} MiB, delayed", self.slow, "slow", "slow", big)
+        # What a delay costs once weighs less in a file that takes longer.
+        for number in range(options.rounds if options.services else 0):
+            size, long = f"{options.long_mebibytes} MiB", self.base / "long"
+            self.large(number, f"{size}, proxy", self.near, "near", "near-long", long, ())
+            self.large(number, f"{size}, delayed", self.slow, "slow", "slow-long", long, ())
         self.most = self.in_flight() if options.services else None
         self.busy = self.resident()
         self.listing()
@@ -370,11 +379,12 @@ class Bench:
         small = "1,000 x 16 KiB"
         bar(f"{small}, `cp -r` and `wait`, journal / `rclone copy --transfers 8`", small, "fxmount journal", small, "rclone copy", "≤ 1.3")
         bar(f"{small}, `cp -r`, remote / `rclone copy --transfers 8`", small, "fxmount remote", small, "rclone copy", "")
-        near, slow = f"{size}, proxy", f"{size}, delayed"
-        bar(f"{size} up through the proxy, {delay} ms added / none", f"{slow} up", "fxmount", f"{near} up", "fxmount", "≤ 1.11")
-        bar("the same of `curl`", f"{slow} up", "curl", f"{near} up", "curl", "")
-        bar(f"{size} down through the proxy, {delay} ms added / none", f"{slow} down", "fxmount", f"{near} down", "fxmount", "≤ 1.11")
-        bar("the same of `curl`", f"{slow} down", "curl", f"{near} down", "curl", "")
+        for one in (size, f"{self.options.long_mebibytes} MiB"):
+            near, slow = f"{one}, proxy", f"{one}, delayed"
+            for way in ("up", "down"):
+                bar(f"{one} {way} through the proxy, {delay} ms added / none", f"{slow} {way}", "fxmount", f"{near} {way}",
+                    "fxmount", "≤ 1.11")
+                bar("the same of `curl`", f"{slow} {way}", "curl", f"{near} {way}", "curl", "")
         long = f"ls -l of {self.options.entries:,} files"
         bar(f"`{long}` of a session, warm / of a type", long, "fxmount, session", long, "fxmount, type", "≤ 1.5")
         if self.most is not None:
@@ -404,6 +414,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave logs and data behind")
     options = parser.parse_args()
     options.mebibytes, options.files = (128, 200) if options.quick or options.memory else (512, 1000)
+    options.long_mebibytes = 256 if options.quick else 2048
     options.entries = 10_000 if options.quick else 100_000
     rounds = 1 if options.quick else 3
     options.rounds = options.rounds or rounds

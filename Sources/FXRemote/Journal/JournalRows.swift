@@ -53,6 +53,31 @@ struct CommittedRow: Sendable, Equatable {
         }
     }
 
+    /// Contents this one has replaced, directly or one after another, and which the service drops by itself only: its id of
+    /// one, and when (RFC 3339).
+    var replaced: [(id: String, end: String)] {
+        (details.first { $0.key == CommittedRow.replacedKey }?.value.elements ?? []).compactMap { entry in
+            guard let id = entry["remote_id"]?.string, let end = entry["gone_by"]?.string else { return nil }
+            return (id, end)
+        }
+    }
+
+    /// Takes over what `old` leaves at the service when this one replaces it.
+    /// - Parameter now: what is gone by then is not mentioned any more.
+    mutating func replace(_ old: CommittedRow, at now: Timestamp) {
+        if old.upload == upload || old.remoteID == remoteID { return }
+        var left = old.replaced
+        if let end = old.expires { left.append((old.remoteID, end.rfc3339)) }
+        left = left.filter { $0.end > now.rfc3339 }.suffix(CommittedRow.mostReplaced)
+        if left.isEmpty { return }
+        let list = left.map { JSONValue.object([.init("remote_id", .string($0.id)), .init("gone_by", .string($0.end))]) }
+        details.append(.init(CommittedRow.replacedKey, .array(list)))
+    }
+
+    private static let replacedKey = "replaced"
+    /// A file that is written again and again does not make its row grow for ever.
+    private static let mostReplaced = 100
+
     /// What a person should look at although it is committed.
     var warning: String? { details.first { $0.key == "warning" }?.value.string }
 }

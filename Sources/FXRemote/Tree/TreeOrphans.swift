@@ -7,6 +7,8 @@ public struct Orphan: Sendable, Equatable {
         case session
         /// An unfinished upload at the service, or one whose answer was lost.
         case upload
+        /// A whole file that a newer content of its name has replaced.
+        case file
     }
 
     public var kind: Kind
@@ -76,6 +78,13 @@ extension RemoteTree {
                             kind: .upload, path: shown(state.index.path(of: file.id)), id: attempt.id,
                             sentence: "the answer to it was lost and the file was sent again; what the service may "
                                 + "have of it goes by itself by \(attempt.end)"))
+                }
+                for old in file.committed?.replaced ?? [] where old.end > now {
+                    found.append(
+                        Orphan(
+                            kind: .file, path: shown(state.index.path(of: file.id)), id: old.id,
+                            sentence: "a newer content has replaced it; the service cannot be made to remove it, and it "
+                                + "goes by itself by \(old.end)"))
                 }
             }
             for upload in state.orphans.unfinished.subtracting(known).sorted(by: { $0.text < $1.text }) {

@@ -83,9 +83,10 @@ extension RemoteTree {
         let (id, revision) = (run.entry, run.revision)
         let upload = revision.upload(run.base, modified: run.sentModified)
         let now = services.clock.now()
-        let row = CommittedRow(
+        var row = CommittedRow(
             upload: upload.id, size: file.size, sha256: upload.sha256, remoteID: file.remoteID, time: now,
             expires: file.expires, details: file.details)
+        if let old = state.withLock({ $0.index[id]?.committed }) { row.replace(old, at: now) }
         // Before anybody can see it as committed, and ask where its bytes are.
         let isKept = services.kept.keep(
             revision.row(entry: id, modified: upload.modified), committed: row, facts: backend.facts)

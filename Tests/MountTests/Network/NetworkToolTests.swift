@@ -94,7 +94,9 @@ extension MountTests {
                 let copied = try run(["cp", "-r", source, session], seconds: 120)
                 #expect(copied.code == 0, "\(copied)")
                 try network.mounted.fxmount(["wait", session, "--timeout", "100s"], seconds: 110).expect(ExitCode.ok)
-                #expect(try network.place.proxy.counter("most_under_way") >= 8)
+                // The others write down durably what the service told of an upload before its bytes go: on a slow disk
+                // some of the eight wait for that at every moment.
+                if kind == .s3 { #expect(try network.place.proxy.counter("most_under_way") >= 8) }
                 // Not only once: the time of one upload after the other would be twenty times that.
                 let log = try network.place.proxy.finishedLog()
                 #expect(Set(log.map(\.connection)).count >= 8)
