@@ -36,6 +36,8 @@ final class ReadCache: Sendable {
 
     /// 8 MiB on their way to the disk, and eight ranges being brought among them.
     static let memory = 32
+    /// What a file system may give a new file beyond its head.
+    private static let headAllowance: UInt64 = 1 << 20
     /// Blocks to write, of which there are no more than `memory`, and files that were closed.
     private static let waiting = 4096
 
@@ -104,7 +106,8 @@ final class ReadCache: Sendable {
     }
 
     private func failed(_ error: Errno) {
-        if error != .noSpace, error != .diskQuotaExceeded { return turnOff(error) }
+        // A single file may also be too large for the file system.
+        if ![.noSpace, .diskQuotaExceeded, .fileTooLarge].contains(error) { return turnOff(error) }
         let isFirst = state.withLock { state in
             defer { state.hasTold = true }
             return !state.hasTold
@@ -256,9 +259,11 @@ final class ReadCache: Sendable {
         }
     }
 
-    private func count(_ descriptor: CacheDescriptor, of file: CacheFile) throws(Errno) {
+    @discardableResult
+    private func count(_ descriptor: CacheDescriptor, of file: CacheFile) throws(Errno) -> UInt64 {
         let allocated = try descriptor.allocated()
         state.withLock { $0.index.setAllocated(allocated, of: file.key) }
+        return allocated
     }
 
     /// The open file to write to, made when there is none; nil when it is not wanted any more.
@@ -277,8 +282,16 @@ final class ReadCache: Sendable {
             return nil
         }
         let made = try make(file.key, in: directory)
-        try file.begin(made)
-        try count(made, of: file)
+        do throws(Errno) { try file.begin(made) } catch {
+            if error == .fileTooLarge { _ = file.abandon() }
+            throw error
+        }
+        let allocated = try count(made, of: file)
+        // A file system without holes: it gives a file all of its size at once.
+        if allocated > file.layout.dataStart + ReadCache.headAllowance {
+            try made.file.truncate(to: .zero)
+            throw .notSupported
+        }
         return made
     }
 
@@ -298,12 +311,14 @@ final class ReadCache: Sendable {
         let room = try directory.room()
         let own = try directory.allocated()
         let cost = file.layout.cost(of: blocks, allocation: room.allocation) + own
-        let (surplus, fits) = state.withLock { state in
+        let (surplus, fits, isDiskFull) = state.withLock { state in
             let limit = min(bound, state.index.allocated &+ own &+ room.free)
             let surplus = state.index.evict(to: limit > cost ? limit - cost : 0, for: file.key)
-            return (surplus, state.index.allocated + cost <= limit)
+            let fits = state.index.allocated + cost <= limit
+            return (surplus, fits, !fits && limit < bound)
         }
         try remove(surplus, from: directory)
+        if isDiskFull { failed(.noSpace) }
         return fits
     }
 
