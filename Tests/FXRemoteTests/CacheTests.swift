@@ -29,7 +29,11 @@ import Testing
 
         deinit { running.withLock { $0.take() }?.stop() }
 
-        func stop() { running.withLock { $0.take() }?.stop() }
+        func stop() {
+            // A reader has its bytes a moment before the cache has them.
+            _ = eventually { backend.running == 0 }
+            running.withLock { $0.take() }?.stop()
+        }
 
         /// Another run of the program over the same cache.
         @discardableResult
@@ -64,7 +68,9 @@ import Testing
         func askedForAll(_ tree: RemoteTree, location: SourceLocation = #_sourceLocation) throws -> Int {
             var got: [UInt8] = []
             let count = try asked { got = try read(tree) }
-            #expect(got == bytes, sourceLocation: location)
+            // Not the arrays themselves: a failure would print them.
+            let isSame = got == bytes
+            #expect(isSame, sourceLocation: location)
             return count
         }
 
@@ -143,7 +149,8 @@ import Testing
                     let count = 1 + random.below(random.below(4) == 0 ? 800_000 : 20_000)
                     let end = min(store.bytes.count, start + count)
                     let got = try file.get(count, at: UInt64(start))
-                    #expect(got == Array(store.bytes[start..<end]), "seed \(seed): \(start)..<\(end)")
+                    let isSame = got == Array(store.bytes[start..<end])
+                    #expect(isSame, "seed \(seed): \(start)..<\(end)")
                 }
                 file.release()
                 let standing = try #require(store.cache?.standing)
@@ -319,7 +326,7 @@ import Testing
         switch how {
         case "read-only": run("mount", "-o", "remount,ro", small)
         case "no directory": run("touch", small + "/file")
-        // Leaves some hundred KiB; what is full later is full for real, whatever is left of the reserve.
+        // Leaves 300 KiB, of which 100 are the reserve.
         default: run("dd", "if=/dev/zero", "of=\(small)/filler", "bs=1k", "count=1700", "status=none")
         }
         let tree = try store.start()
