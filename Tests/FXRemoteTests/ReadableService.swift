@@ -56,6 +56,9 @@ final class ReadableService: Backend {
         return Content(service: self, content: content, size: file.size.rawValue, file: file, tag: tag)
     }
 
+    /// An id with a `#` in it is said to be one content for all time.
+    func contentMark(_ remoteID: String) -> String? { remoteID.contains("#") ? remoteID : nil }
+
     /// Some bytes of a content stand for all of them.
     private static func tag(_ content: any CommittedContent, _ size: UInt64) -> [UInt8] {
         ((try? content.bytes(64)) ?? []) + ((try? content.bytes(64, at: size - min(size, 63))) ?? [])

@@ -5,7 +5,7 @@ import Testing
 
 @testable import FXRemote
 
-/// Reading from services: the sentences R1 to R9 of docs/SEMANTICS.md.
+/// Reading from services: the sentences R1 to R7 of docs/SEMANTICS.md.
 @Suite(.serialized) struct ReadingTests {
     /// One file of a service that somebody else put there.
     private final class Shelf: Sendable {

@@ -38,6 +38,7 @@ final class Workbench: Sendable {
         operationTimeout: Duration = .seconds(15), listingTTL: Duration = .seconds(10),
         stopTransport: @escaping @Sendable () -> Void = {}, connections: Int? = nil, keeping: SpoolKeeping = .none,
         clock: WallClock = .system, readBlocks: Int = BlockPool.standardCapacity,
+        cacheDirectory: String? = nil, cache: ReadCacheConfiguration? = nil, events: EventLog = EventLog(),
         didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }
     ) throws -> TransferService {
         let backend = try backend ?? LocalStore(path: path + "/store")
@@ -50,8 +51,8 @@ final class Workbench: Sendable {
                     || (exclusive && mode & 0o077 == 0 && name.description.hasPrefix("."))
             })
         return try TransferService(
-            stateDirectory: path, remotes: [remote], keeping: keeping, readBlocks: readBlocks, events: EventLog(),
-            clock: clock, random: { 0 },
+            stateDirectory: path, remotes: [remote], keeping: keeping, cacheDirectory: cacheDirectory, cache: cache,
+            readBlocks: readBlocks, events: events, clock: clock, random: { 0 },
             didCommit: didCommit)
     }
 

@@ -76,6 +76,9 @@ public protocol Backend: Sendable {
     func expiry(of upload: UploadID) -> Timestamp?
     /// From memory and configuration; never with a URL the service told, which is data.
     func links(to file: StoredFile) -> FileLinks?
+    /// What tells the content with a remote id from every other the service ever had or will have, such as the id itself
+    /// when it has an entity tag in it; nil when it may be one content today and another tomorrow.
+    func contentMark(_ remoteID: String) -> String?
     /// Removes a committed file (`facts.deletesCommitted`, which the configuration allows explicitly).
     func delete(_ file: StoredFile) throws(RemoteError)
     /// What the service makes of a file of a complete session (`facts.processesFiles`).
@@ -102,6 +105,7 @@ extension Backend {
     public func takeLostUploads() -> [LostUpload] { [] }
     public func expiry(of upload: UploadID) -> Timestamp? { nil }
     public func links(to file: StoredFile) -> FileLinks? { nil }
+    public func contentMark(_ remoteID: String) -> String? { nil }
     public func delete(_ file: StoredFile) throws(RemoteError) { throw .notSupported }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing { throw .notSupported }
     public func reconsider() {}

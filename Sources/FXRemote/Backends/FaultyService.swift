@@ -159,6 +159,7 @@ public final class FaultyService: Backend {
         try run(.delete) { () throws(RemoteError) in try wrapped.delete(file) }
     }
     public func links(to file: StoredFile) -> FileLinks? { wrapped.links(to: file) }
+    public func contentMark(_ remoteID: String) -> String? { wrapped.contentMark(remoteID) }
     public func processing(of file: StoredFile) throws(RemoteError) -> FileProcessing {
         try wrapped.processing(of: file)
     }

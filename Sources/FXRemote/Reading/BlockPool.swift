@@ -31,7 +31,7 @@ final class BlockPool: Sendable {
     /// Two requests of the kernel's read-ahead.
     static let blockSize = 256 << 10
     /// 64 MiB: the furthest window twice, or 1 MiB and some for each of 32 readers; with what the program has anyway and
-    /// the buffers of libcurl it stays below 160 MiB.
+    /// the buffers of libcurl it stays below 160 MiB, with a disk cache too (`ReadCache.memory`).
     static let standardCapacity = 256
 
     private struct State {

@@ -17,8 +17,7 @@ struct StagingDirectory: Sendable {
         do throws(Errno) {
             let directory = try StagingDirectory.openOrMake(path)
             let space = try directory.space()
-            let reserved = space.blocks / StagingDirectory.reserve &* space.fragmentSize
-            if space.available < size + ByteCount(reserved) { throw .noSpace }
+            if space.available < size + StagingDirectory.reserved(of: space) { throw .noSpace }
             let file = try directory.openUnnamed(.readWrite, mode: 0o600)
             if size > .zero {
                 do throws(Errno) { try file.allocate(offset: 0, length: size.rawValue) } catch {
@@ -30,7 +29,12 @@ struct StagingDirectory: Sendable {
         } catch { throw .local(error, during: .cache) }
     }
 
-    private static func openOrMake(_ path: String) throws(Errno) -> OwnedDescriptor {
+    static func reserved(of space: FileSystemSpace) -> ByteCount {
+        ByteCount(space.blocks / reserve &* space.fragmentSize)
+    }
+
+    /// With the directories above it.
+    static func openOrMake(_ path: String) throws(Errno) -> OwnedDescriptor {
         do throws(Errno) { return try OwnedDescriptor.open(absolute: path, .directory) } catch {
             guard error == .noSuchFileOrDirectory, let end = path.lastIndex(of: "/"), end > path.startIndex,
                 let name = try? Name(String(path[path.index(after: end)...]))

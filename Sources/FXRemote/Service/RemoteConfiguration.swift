@@ -15,6 +15,8 @@ public struct RemoteConfiguration: Sendable {
 
     public var name: Name
     public var kind: String
+    /// Of the service: what tells it from others of its kind.
+    public var address: String
     public var backend: any Backend
     public var commit: CommitMode
     public var looksTemporary: StagingRule
@@ -39,7 +41,7 @@ public struct RemoteConfiguration: Sendable {
     public static let standardListingTTL = Duration.seconds(10)
 
     public init(
-        name: Name, kind: String, backend: any Backend, commit: CommitMode = .remote,
+        name: Name, kind: String, address: String = "", backend: any Backend, commit: CommitMode = .remote,
         retry: RetryPolicy = RetryPolicy(),
         operationTimeout: Duration = .seconds(15), listingTTL: Duration = RemoteConfiguration.standardListingTTL,
         connections: Int? = nil, stopTransport: @escaping @Sendable () -> Void = {},
@@ -47,6 +49,7 @@ public struct RemoteConfiguration: Sendable {
     ) {
         self.name = name
         self.kind = kind
+        self.address = address
         self.backend = backend
         self.commit = commit
         self.retry = retry

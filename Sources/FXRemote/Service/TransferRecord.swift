@@ -49,8 +49,13 @@ extension TransferService {
                 text += "fxmount_files{remote=\"\(tree.name)\",state=\"\(state.rawValue)\"} \(counts[state] ?? 0)\n"
             }
         }
-        return text
+        return text + (cacheStanding?.metrics ?? "")
     }
+
+    /// What `.fxmount/status.json` says of the cache of what was read; nil when there is none.
+    public var cacheJSON: JSONValue? { cacheStanding?.json }
+
+    private var cacheStanding: ReadCache.Standing? { services.cache?.standing }
 }
 
 extension RemoteTree {

@@ -18,23 +18,27 @@ public final class TransferService: Sendable {
     /// - Parameters:
     ///   - stateDirectory: absolute and existing.
     ///   - keeping: what the spool keeps of committed files.
-    ///   - cacheDirectory: for files of services without ranges while they are read; made when it is needed. nil for the
-    ///     state directory.
+    ///   - cacheDirectory: for files of services without ranges while they are read, and for `cache`; made when it is
+    ///     needed. nil for the state directory.
+    ///   - cache: how much of what is read from services is kept on disk; nil for nothing.
     /// - Throws: `.journal(.newer)`, what the disk says, what a backend's `prepare` says of a service that can never
     ///   be used.
     public convenience init(
         stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none,
-        cacheDirectory: String? = nil, events: EventLog = EventLog(), clock: WallClock = .system
+        cacheDirectory: String? = nil, cache: ReadCacheConfiguration? = nil, events: EventLog = EventLog(),
+        clock: WallClock = .system
     ) throws(RemoteError) {
         try self.init(
             stateDirectory: stateDirectory, remotes: remotes, keeping: keeping, cacheDirectory: cacheDirectory,
+            cache: cache,
             events: events, clock: clock,
             random: { Double.random(in: 0...1) }, didCommit: { _ in })
     }
 
     init(
         stateDirectory: String, remotes: [RemoteConfiguration], keeping: SpoolKeeping = .none,
-        cacheDirectory: String? = nil, readBlocks: Int = BlockPool.standardCapacity, events: EventLog,
+        cacheDirectory: String? = nil, cache: ReadCacheConfiguration? = nil,
+        readBlocks: Int = BlockPool.standardCapacity, events: EventLog,
         clock: WallClock, random: @escaping @Sendable () -> Double,
         didCommit: @escaping @Sendable ([JournalChange]) -> Void
     ) throws(RemoteError) {
@@ -48,9 +52,12 @@ public final class TransferService: Sendable {
             // Refused only when as many are about to look already, or the service has ended.
             _ = memoryLane.submit(run: run)
         }
+        let directory = cacheDirectory ?? stateDirectory
         services = TreeServices(
             spool: spool, journal: journal, kept: kept, readers: Readers(pool: pool),
-            staging: StagingDirectory(path: cacheDirectory ?? stateDirectory), digests: DigestWorker(), events: events,
+            staging: StagingDirectory(path: directory),
+            cache: cache.map { ReadCache($0, path: directory, events: events) }, digests: DigestWorker(),
+            events: events,
             clock: clock, contents: contents)
         self.memoryLane = memoryLane
         var trees: [RemoteTree] = []
@@ -78,6 +85,7 @@ public final class TransferService: Sendable {
         if !isFirst { return }
         try services.journal.start()
         try services.digests.start()
+        services.cache?.start()
         for tree in trees {
             try tree.engine.start()
             tree.resume()
@@ -133,6 +141,7 @@ public final class TransferService: Sendable {
             tree.lane?.waitUntilIdle(until: deadline)
             tree.contentLane?.waitUntilIdle(until: deadline)
         }
+        services.cache?.stop(until: deadline)
         services.journal.stop()
         // What they wait for is sealed and goes on at the next start; the calls must not hang.
         for tree in trees { tree.waits.finishAll(.failure(.interrupted)) }

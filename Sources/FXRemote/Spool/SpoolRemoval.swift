@@ -2,7 +2,7 @@ internal import FXSystem
 internal import Glibc
 internal import SystemPackage
 
-/// The one place in FXRemote that takes a name off a file. It works in the spool and nowhere else.
+/// The one place in FXRemote that takes a name off a file of the spool. It works there and nowhere else.
 ///
 /// Proof that no sealed byte is lost: the only callers give a `Reason`, and each reason means that the bytes are
 /// either verified on the remote and recorded as such in the journal, durably (`committed`), or were never sealed and

@@ -130,12 +130,41 @@ extension RemoteTree {
     ) throws(RemoteError) -> any CommittedContent {
         guard let committed = state.withLock({ $0.index[id]?.committed }) else { throw .noSuchEntry }
         if !identity.isSame(as: ContentIdentity(committed)) { throw .changed }
-        if backend.facts.readsRanges || services.kept.has(committed.upload) { return try openStored(id) }
+        if backend.facts.readsRanges || services.kept.has(committed.upload) {
+            let (content, stored) = try openCommitted(id)
+            return stored.flatMap { cached(content, of: $0, identity, lane) } ?? content
+        }
         return try staged.join(id, identity, lane: lane) { () throws(RemoteError) in try openStored(id) }
     }
 
     func closeStored(_ content: any CommittedContent, of id: EntryID) {
         if let content = content as? StagedContent { staged.leave(content, of: id) }
+        if let content = content as? CachedContent { content.close() }
+    }
+
+    // MARK: - The cache
+
+    /// The content with what the cache has of it; nil when nothing of it is kept.
+    private func cached(
+        _ content: any CommittedContent, of stored: StoredFile, _ identity: ContentIdentity, _ lane: CallLane
+    ) -> CachedContent? {
+        guard let cache = services.cache, stored.size == identity.size, let key = cacheKey(stored.remoteID),
+            let file = cache.join(key, size: stored.size)
+        else { return nil }
+        return CachedContent(
+            content as? any FetchedContent ?? LaneContent(content, lane), file, in: cache, lane: lane)
+    }
+
+    private func cacheKey(_ remoteID: String) -> CacheKey? {
+        backend.contentMark(remoteID).map {
+            CacheKey(remote: [kind, name.description, configuration.address], mark: $0)
+        }
+    }
+
+    /// The service has a content no more.
+    func forgetCached(_ remoteIDs: some Sequence<String>) {
+        guard let cache = services.cache, backend.facts.readsRanges else { return }
+        for id in remoteIDs { if let key = cacheKey(id) { cache.forget(key) } }
     }
 
     /// A read found another content than the last listing told of.

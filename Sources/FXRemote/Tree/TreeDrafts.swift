@@ -205,15 +205,20 @@ extension RemoteTree {
     private static let deathWatchInterval: Duration = .milliseconds(100)
 
     /// Opens what was committed under a file's name: in the spool while it is kept there, else at the service.
-    func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent {
+    func openStored(_ id: EntryID) throws(RemoteError) -> any CommittedContent { try openCommitted(id).content }
+
+    /// - Returns: nil for `stored` when the content comes from the spool.
+    func openCommitted(
+        _ id: EntryID
+    ) throws(RemoteError) -> (content: any CommittedContent, stored: StoredFile?) {
         let (committed, stored, session) = state.withLock {
             ($0.index[id]?.committed, $0.storedFile(id), $0.index.session(of: id)?.session)
         }
         guard let committed, let stored else { throw .noSuchEntry }
-        if let kept = services.kept.content(of: committed.upload) { return kept }
+        if let kept = services.kept.content(of: committed.upload) { return (kept, nil) }
         if !backend.facts.readsBack { throw .expired }
         if !backend.facts.readsOpenSessions, session?.takesChanges ?? false { throw .notReadableYet }
-        return try backend.open(stored)
+        return (try backend.open(stored), stored)
     }
 
     /// The same for who reads all of it: a service without ranges is asked for it once.

@@ -163,10 +163,13 @@ extension RemoteTree {
         let names = backend.facts.names
         let reserved = Set(depth == 0 ? names.reservedForSessions : depth == 1 ? names.reservedInSessions : [])
         let merge = ListingMerge(known: known, listed: listed, departed: departed, reserved: reserved)
-        state.withLock { state in
-            services.journal.enqueue(state.drop(merge.vanished, from: id, since: began))
+        let gone = state.withLock { state in
+            let (changes, files) = state.drop(merge.vanished, from: id, since: began)
+            services.journal.enqueue(changes)
             state.orphans.absent[id] = backend.facts.listsSessions ? Set(merge.absent) : []
+            return files
         }
+        forgetCached(gone)
         let now = services.clock.now()
         var rest = merge.changes[...]
         while !rest.isEmpty {
@@ -176,6 +179,20 @@ extension RemoteTree {
                 for change in batch { apply(change, to: id, since: began, at: now, &state) }
             }
         }
+        if services.cache != nil { forgetReplaced(known, merge.changes) }
+    }
+
+    /// What another content has taken the place of.
+    private func forgetReplaced(_ known: [ListingMerge.Known], _ changes: [ListingMerge.Change]) {
+        var old: [EntryID: String] = [:]
+        for entry in known where entry.isFile { old[entry.id] = entry.remoteID }
+        forgetCached(
+            changes.compactMap { change in
+                guard case .update(let id, let entry, _) = change, let before = old[id], before != entry.remoteID else {
+                    return nil
+                }
+                return before
+            })
     }
 
     private func apply(

@@ -72,6 +72,7 @@ extension RemoteTree {
             return node.committed?.upload
         }
         if let upload { services.kept.drop(upload) }
+        forgetCached([stored.remoteID])
         record("deleted", stored.path, [.init("size", .bytes(stored.size))])
     }
 }

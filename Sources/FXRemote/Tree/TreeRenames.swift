@@ -195,7 +195,10 @@ extension RemoteTree {
                 record("spool_not_freed", plan.newPath, [.init("error", .string(error.message))])
             }
         }
-        if let gone = plan.target?.committed?.upload, plan.source.committed != nil { services.kept.drop(gone) }
+        if let gone = plan.target?.committed, plan.source.committed != nil {
+            services.kept.drop(gone.upload)
+            forgetCached([gone.remoteID])
+        }
         for file in files { submitNext(file) }
     }
 

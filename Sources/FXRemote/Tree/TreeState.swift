@@ -182,6 +182,8 @@ final class TreeServices: Sendable {
     let kept: KeptContents
     let readers: Readers
     let staging: StagingDirectory
+    /// nil when nothing that was read is kept.
+    let cache: ReadCache?
     let digests: DigestWorker
     let events: EventLog
     let clock: WallClock
@@ -193,13 +195,14 @@ final class TreeServices: Sendable {
 
     init(
         spool: Spool, journal: Journal, kept: KeptContents, readers: Readers, staging: StagingDirectory,
-        digests: DigestWorker, events: EventLog, clock: WallClock, contents: JournalContents
+        cache: ReadCache?, digests: DigestWorker, events: EventLog, clock: WallClock, contents: JournalContents
     ) {
         self.spool = spool
         self.journal = journal
         self.kept = kept
         self.readers = readers
         self.staging = staging
+        self.cache = cache
         self.digests = digests
         self.events = events
         self.clock = clock

@@ -47,17 +47,21 @@ extension TreeState {
     }
 
     /// Takes out what a listing has no more, unless there is local work in it.
-    /// - Returns: what the journal has to forget.
-    mutating func drop(_ vanished: [EntryID], from directory: EntryID, since began: UInt64) -> [JournalChange] {
+    /// - Returns: what the journal has to forget, and the ids of the files.
+    mutating func drop(
+        _ vanished: [EntryID], from directory: EntryID, since began: UInt64
+    ) -> (changes: [JournalChange], files: [String]) {
         let gone = Set(vanished.filter { index[$0]?.parent == directory && !hasLocalWork(below: $0, since: began) })
-        if gone.isEmpty { return [] }
+        if gone.isEmpty { return ([], []) }
         var changes: [JournalChange] = []
+        var files: [String] = []
         for node in index.remove(gone, from: directory) {
             listings[node.id] = nil
             refusals[node.id] = nil
             if !node.isFound { changes.append(.dropEntry(node.id)) }
+            if let file = node.committed?.remoteID { files.append(file) }
         }
-        return changes
+        return (changes, files)
     }
 
     /// Takes over what a listing says of an entry.

@@ -129,6 +129,7 @@ extension RemoteTree {
         for row in discards + [leftovers].compactMap({ $0 }) { discard(row) }
         // Handles may keep the revision; its blocks are to be free again.
         revision.releaseContent()
+        if let replaced = upload.replaces?.remoteID, replaced != file.remoteID { forgetCached([replaced]) }
         for old in superseded { keepSuperseded(old, of: upload.path) }
         record(
             "committed", upload.path, [.init("size", .bytes(file.size)), .init("sha256", .text(upload.sha256?.text))])

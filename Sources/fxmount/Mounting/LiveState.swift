@@ -62,7 +62,7 @@ final class LiveState: Sendable {
                 .init("mapped", .integer(Int64(types.count { $0.status == .mapped }))),
                 .init("active_files", .integer(Int64(tree?.activeFiles ?? 0))),
             ]),
-            "remotes": transfers.statusJSON,
+            "cache": transfers.cacheJSON ?? .null, "remotes": transfers.statusJSON,
         ]
     }
 

@@ -20,11 +20,19 @@ enum TransferAssembly {
             return try TransferService(
                 stateDirectory: assembly.stateDirectory, remotes: remotes,
                 keeping: configuration.text("spool.keep").flatMap(SpoolKeeping.init(rawValue:)) ?? .none,
-                cacheDirectory: assembly.cacheDirectory, events: events)
+                cacheDirectory: assembly.cacheDirectory, cache: try cache(configuration, assembly), events: events)
         } catch {
             for remote in remotes { remote.stopTransport() }
             throw error
         }
+    }
+
+    /// nil when nothing that is read is kept, which is the default.
+    private static func cache(
+        _ configuration: Configuration, _ assembly: RemoteAssembly
+    ) throws -> ReadCacheConfiguration? {
+        guard let size = configuration.size("cache.size"), size > .zero else { return nil }
+        return ReadCacheConfiguration(size: size, name: try Name("read-\(assembly.writer)"))
     }
 
     /// The patterns of temporary names in mapped types.
@@ -39,7 +47,9 @@ enum TransferAssembly {
         let patterns = try patterns(configuration.stagingPatterns(of: settings))
         let assembled = try assembly.make(settings)
         return RemoteConfiguration(
-            name: try Name(settings.name), kind: settings.kind.rawValue, backend: assembled.backend,
+            name: try Name(settings.name), kind: settings.kind.rawValue,
+            address: [settings.address, settings.text("bucket")].compactMap(\.self).joined(separator: " "),
+            backend: assembled.backend,
             commit: settings.text("commit") == "journal" ? .journal : .remote,
             operationTimeout: settings.duration("op_timeout") ?? .seconds(15),
             listingTTL: settings.duration("listing_ttl") ?? RemoteConfiguration.standardListingTTL,

@@ -93,6 +93,9 @@ final class S3Place: NetworkPlace {
             + weed.objects(below: "\(prefix)/.fxmount/claims/").map { "claim: \($0.key)" }
     }
 
+    /// What another machine does.
+    func put(_ path: String, _ bytes: [UInt8]) throws { try weed.put("\(prefix)/\(path)", bytes) }
+
     func freeze() { weed.freeze() }
     func thaw() { weed.thaw() }
 

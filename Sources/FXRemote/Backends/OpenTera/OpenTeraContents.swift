@@ -9,6 +9,9 @@ extension OpenTeraService {
             service: self, uuid: uuid, session: OpenTeraPlace(file.directoryID)?.session, size: file.size)
     }
 
+    /// Every upload is an asset of its own.
+    public func contentMark(_ remoteID: String) -> String? { OpenTeraPlace(remoteID)?.asset }
+
     /// Takes the file out of every listing; the service keeps the bytes on its disk.
     public func delete(_ file: StoredFile) throws(RemoteError) {
         guard configuration.allowsDelete else { throw .notSupported }

@@ -144,6 +144,11 @@ public final class S3Service: Backend {
         S3ObjectID(text: file.remoteID).map { FileLinks(url: client.url(of: $0.key)) }
     }
 
+    /// Key and entity tag.
+    public func contentMark(_ remoteID: String) -> String? {
+        S3ObjectID(text: remoteID)?.tag == nil ? nil : remoteID
+    }
+
     public func delete(_ file: StoredFile) throws(RemoteError) {
         if !facts.deletesCommitted { throw .notSupported }
         let id = try layout.file(file)
