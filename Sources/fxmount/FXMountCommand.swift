@@ -31,6 +31,8 @@ struct FXMountCommand: ParsableCommand {
     static func main() {
         // A reader that went away must not kill a daemon; writes report EPIPE instead.
         signal(SIGPIPE, SIG_IGN)
+        // Nor a limit on the size of files (setrlimit(2), RLIMIT_FSIZE): writes report EFBIG.
+        signal(SIGXFSZ, SIG_IGN)
         // A daemon is started by /proc/self/exe, and would be called `exe` by ps(1) and pgrep(1).
         _ = unsafe fx_name_thread("fxmount")
         Glibc.exit(CommandRun(arguments: CommandLine.arguments).run())

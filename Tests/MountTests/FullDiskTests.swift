@@ -40,6 +40,31 @@ extension MountTests {
             }
         }
 
+        @Test("A limit on the size of the daemon's files is EFBIG at write, and the mount goes on")
+        func fileSizeLimit() throws {
+            try withMount(MountSetup(types: [])) { mounted in
+                let session = mounted.session("limited")
+                #expect(Sys.mkdir(session) == .ok)
+                try Sys.write("\(session)/before", "whole")
+                try sh("prlimit --pid \(mounted.process) --fsize=8388608:unlimited")
+                let file = try Sys.open("\(session)/large", O_WRONLY | O_CREAT)
+                let block = [UInt8](repeating: 0x42, count: 1 << 20)
+                var (outcome, blocks) = (Outcome.ok, 0)
+                while outcome.succeeded && blocks < 16 {
+                    outcome = file.write(block)
+                    if outcome.succeeded { blocks += 1 }
+                }
+                #expect(outcome == Outcome(errno: EFBIG), "after \(blocks) MiB")
+                #expect(!file.close().succeeded, "a close after a failed write must not claim success")
+                try sh("prlimit --pid \(mounted.process) --fsize=unlimited:unlimited")
+                #expect(try Sys.text("\(session)/before") == "whole")
+                #expect(Sys.unlink("\(session)/large") == .ok)
+                try Sys.write("\(session)/large", "now it is small")
+                try mounted.fxmount(["wait", session, "--timeout", "30s"]).expect(ExitCode.ok)
+                #expect(try Sys.text("\(mounted.stored("limited"))/large") == "now it is small")
+            }
+        }
+
         @Test("Space is reserved: what fallocate or ftruncate promise beyond the disk is refused at once")
         func reservation() throws {
             try withSmallDisk(24) { disk in

@@ -99,11 +99,14 @@ struct ProxyCommand: AsyncParsableCommand {
     var control = 0
     @Option(help: "Milliseconds added to every round trip.")
     var roundTrip = 0
+    @Option(help: "Bytes a second that all connections carry together in each direction; 0 for no limit.")
+    var rate = 0
 
     func run() async throws {
         endWithStandardInput()
         let proxy = try FaultProxy(upstreamPort: upstream, port: port, controlPort: control)
         proxy.addRoundTrip(milliseconds: roundTrip)
+        if rate > 0 { proxy.limit(bytesPerSecond: rate) }
         announce(["port": .integer(Int64(proxy.port)), "control": .integer(Int64(proxy.controlPort))])
         while true { try await Task.sleep(for: .seconds(3600)) }
     }

@@ -70,7 +70,9 @@ struct CommittedRow: Sendable, Equatable {
         if let end = old.expires { left.append((old.remoteID, end.rfc3339)) }
         left = left.filter { $0.end > now.rfc3339 }.suffix(CommittedRow.mostReplaced)
         if left.isEmpty { return }
-        let list = left.map { JSONValue.object([.init("remote_id", .string($0.id)), .init("gone_by", .string($0.end))]) }
+        let list = left.map {
+            JSONValue.object([.init("remote_id", .string($0.id)), .init("gone_by", .string($0.end))])
+        }
         details.append(.init(CommittedRow.replacedKey, .array(list)))
     }
 

@@ -83,7 +83,8 @@ extension RemoteTree {
                     found.append(
                         Orphan(
                             kind: .file, path: shown(state.index.path(of: file.id)), id: old.id,
-                            sentence: "a newer content has replaced it; the service cannot be made to remove it, and it "
+                            sentence:
+                                "a newer content has replaced it; the service cannot be made to remove it, and it "
                                 + "goes by itself by \(old.end)"))
                 }
             }

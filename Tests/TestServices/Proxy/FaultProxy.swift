@@ -8,6 +8,7 @@ public final class FaultProxy: Sendable {
     public let controlPort: Int
     let state: Monitor<ProxyState>
     private let open = Monitor<[Int: ProxyConnection]>([:])
+    private let links = ProxyLinks()
 
     /// More connections at once wait to be accepted: far more than a client may open.
     private static let mostConnections = 512
@@ -25,13 +26,20 @@ public final class FaultProxy: Sendable {
     /// Every connection made from now on is slower by so much.
     public func addRoundTrip(milliseconds: Int) { state.withLock { $0.roundTripMilliseconds = milliseconds } }
 
+    /// All connections together carry no more than that in each direction.
+    public func limit(bytesPerSecond: Int) {
+        links.toClients.bytesPerSecond = bytesPerSecond
+        links.toUpstream.bytesPerSecond = bytesPerSecond
+    }
+
     private func acceptClients(_ listener: Socket) {
         while let client = listener.accepted() {
             let (number, isDown) = state.withLock { state in
                 state.connections += 1
                 return (state.connections, state.isDown)
             }
-            guard !isDown, let connection = try? ProxyConnection(client, number: number, state: state) else {
+            guard !isDown, let connection = try? ProxyConnection(client, number: number, state: state, links: links)
+            else {
                 client.end(withReset: true)
                 continue
             }

@@ -23,15 +23,19 @@ final class Outlet: Sendable {
 
     private let socket: Socket
     private let delay: Duration
+    private let link: Link
     private let line = Monitor(Line())
 
     /// In bytes: a second at 128 MiB/s, far more than a round trip holds on loopback.
     private static let bound = 128 << 20
 
-    /// - Parameter delay: what every byte waits; zero waits for nothing.
-    init(_ socket: Socket, delay: Duration) throws {
+    /// - Parameters:
+    ///   - delay: what every byte waits; zero waits for nothing.
+    ///   - link: what it shares with the other connections in this direction.
+    init(_ socket: Socket, delay: Duration, link: Link) throws {
         self.socket = socket
         self.delay = delay
+        self.link = link
         guard delay > .zero else { return }
         let line = line
         _ = try ServiceThread(name: "proxy-delay") { Outlet.deliver(from: line, to: socket) }
@@ -39,6 +43,7 @@ final class Outlet: Sendable {
 
     /// False when the connection is gone.
     func send(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        link.pass(bytes.count)
         if delay == .zero { return socket.send(bytes) }
         if bytes.isEmpty { return true }
         let piece = Piece.bytes(Array(bytes), .after(delay))

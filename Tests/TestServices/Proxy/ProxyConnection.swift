@@ -14,16 +14,18 @@ final class ProxyConnection: Sendable {
     private let client: Socket
     private let toClient: Outlet
     private let roundTrip: Duration
+    private let links: ProxyLinks
     private let awaited = Monitor<[Awaited]>([])
     /// Where requests go, when there was one.
     private let upstream = Monitor<Outlet?>(nil)
 
-    init(_ client: Socket, number: Int, state: Monitor<ProxyState>) throws {
+    init(_ client: Socket, number: Int, state: Monitor<ProxyState>, links: ProxyLinks) throws {
         self.state = state
         self.number = number
         self.client = client
         roundTrip = .milliseconds(state.withLock { $0.roundTripMilliseconds })
-        toClient = try Outlet(client, delay: roundTrip / 2)
+        self.links = links
+        toClient = try Outlet(client, delay: roundTrip / 2, link: links.toClients)
     }
 
     /// Ends both connections; what was not delivered is lost.
@@ -130,9 +132,9 @@ final class ProxyConnection: Sendable {
 
     private func connectToUpstream() -> Outlet? {
         let port = state.withLock { $0.upstreamPort }
-        guard let socket = Socket.connected(to: port), let outlet = try? Outlet(socket, delay: roundTrip / 2) else {
-            return nil
-        }
+        guard let socket = Socket.connected(to: port),
+            let outlet = try? Outlet(socket, delay: roundTrip / 2, link: links.toUpstream)
+        else { return nil }
         upstream.withLock { $0 = outlet }
         do {
             _ = try ServiceThread(name: "proxy-answers") { self.carryAnswers(from: socket) }
