@@ -159,9 +159,9 @@ struct MultipartTests {
     @Test("Large for few files, and never so large that all of them together pass the limit")
     func sizes() {
         #expect(PieceRule.piece(files: 1) == 512 << 10)
-        #expect(PieceRule.piece(files: 32) == 512 << 10)
-        #expect(PieceRule.piece(files: 64) == 256 << 10)
-        #expect(PieceRule.piece(files: 100_000) == 64 << 10)
+        #expect(PieceRule.piece(files: 8) == 512 << 10)
+        #expect(PieceRule.piece(files: 16) == 256 << 10)
+        #expect(PieceRule.piece(files: 100_000) == 16 << 10)
         for files in 1...256 { #expect(2 * files * PieceRule.piece(files: files) <= PieceRule.memory) }
     }
 }

@@ -6,9 +6,9 @@ internal import Synchronization
 /// many files at once have small ones.
 enum PieceRule {
     /// What all files together may take, in bytes.
-    static let memory = 32 << 20
+    static let memory = 8 << 20
     static let largest = 512 << 10
-    static let smallest = 64 << 10
+    static let smallest = 16 << 10
 
     /// - Parameter files: how many files are being sent, this one included.
     /// - Returns: a size in bytes.
