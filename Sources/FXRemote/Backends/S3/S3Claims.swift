@@ -74,10 +74,17 @@ struct S3Claims: Sendable {
     }
 
     /// Gives a claim of ours back and aborts what was begun under it; succeeds when it is not ours any more.
+    ///
+    /// A later upload of our own may take the claim over at any moment, and begins only after that. So what was listed
+    /// while the claim was still the same is of none but this one, and nothing else is aborted.
     func discard(_ key: S3Key, of upload: UploadID) throws(S3Failure) {
         let place = client.layout.claim(key)
         guard let claim = try read(place), claim.upload == upload else { return }
-        try purge(claim)
+        let begun = try uploads(under: claim)
+        if !begun.isEmpty {
+            guard let now = try read(place), now.upload == upload, now.tag == claim.tag else { return }
+            for unfinished in begun { try client.abortUpload(unfinished.id, key) }
+        }
         try remove(claim, place)
     }
 
