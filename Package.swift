@@ -131,6 +131,7 @@ let package = Package(
             name: "FXRemoteTests",
             dependencies: [
                 "CChecksum", "FXRemote", "FXSystem",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: testing),

@@ -92,7 +92,8 @@ final class InterruptWatch: Sendable {
     func add(
         thread: Int32, until deadline: ContinuousDeadline? = nil, _ end: @escaping @Sendable (Reason) -> Void
     ) -> InterruptToken {
-        state.withLock { state in
+        // The thread is woken for an earlier deadline than the one it sleeps for, and for nothing else.
+        state.withLock(waking: { $0.deadlines.first?.token == $0.next - 1 ? .all : .nobody }) { state in
             let token = state.next
             state.next += 1
             state.waiting[token] = Waiting(thread: thread, end: end, deadline: deadline)
@@ -102,10 +103,14 @@ final class InterruptWatch: Sendable {
     }
 
     /// The request has been answered.
-    func remove(_ token: InterruptToken) { state.withLock { _ = $0.remove(token.rawValue) } }
+    func remove(_ token: InterruptToken) {
+        state.withLock(waking: { _ in .nobody }) { _ = $0.remove(token.rawValue) }
+    }
 
     /// The request may wait for as long as it takes.
-    func forgetDeadline(_ token: InterruptToken) { state.withLock { $0.forgetDeadline(token.rawValue) } }
+    func forgetDeadline(_ token: InterruptToken) {
+        state.withLock(waking: { _ in .nobody }) { $0.forgetDeadline(token.rawValue) }
+    }
 
     private func signalled(_ token: Int) {
         state.withLock { state in

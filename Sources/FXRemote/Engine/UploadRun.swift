@@ -131,7 +131,7 @@ final class UploadRun: Sendable {
             if let note, note != upload.note { try tree.keepNote(note, self) }
             return .begun(note: note)
         case .send(let range):
-            try backend.send(range, of: upload, from: SendingContent(try revision.content(), self))
+            try backend.send(range, of: upload, from: SendingContent(try revision.sealedContent(tree.services.journal), self))
             return .sent(range)
         case .wait(let range, _): return .due(range)
         case .discard:
@@ -171,10 +171,10 @@ final class UploadRun: Sendable {
 
 /// The spool file while it is sent: reading ends when the transfer is to end, so that nothing waits for the last byte.
 private struct SendingContent: UploadContent {
-    private let file: SpoolFile
+    private let file: any UploadContent
     private let run: UploadRun
 
-    init(_ file: SpoolFile, _ run: UploadRun) {
+    init(_ file: any UploadContent, _ run: UploadRun) {
         self.file = file
         self.run = run
     }

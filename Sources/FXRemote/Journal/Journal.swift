@@ -17,10 +17,14 @@ final class Journal: Sendable {
         var completions: [Completion] = []
         var isUrgent = false
         var isStopping = false
+        /// The thread sleeps until there is something; at other times it looks again by itself.
+        var isIdle = false
         /// The last transaction failed; the next one waits longer.
         var isFailing = false
     }
 
+    /// For the bytes of small files.
+    let room = JournalRoom()
     private let database: JournalDatabase
     private let pending = Monitor(Pending())
     private let didCommit: @Sendable ([JournalChange]) -> Void
@@ -43,6 +47,14 @@ final class Journal: Sendable {
 
     func contents() throws(RemoteError) -> JournalContents { try database.contents() }
 
+    /// The bytes of a revision that was sealed with them.
+    func content(of revision: RevisionID) throws(RemoteError) -> [UInt8]? { try database.content(of: revision) }
+
+    /// The bytes of every content that was sealed with them and that nobody has put back into the spool.
+    func forEachContent(_ body: (UploadID, [UInt8]) throws -> Void) throws(RemoteError) {
+        try database.forEachContent(body)
+    }
+
     /// Writes at once, on the calling thread; only before `start`.
     func commitDirectly(_ changes: [JournalChange]) throws(RemoteError) {
         if changes.isEmpty { return }
@@ -56,11 +68,16 @@ final class Journal: Sendable {
     }
 
     /// Queues changes; they are committed in this order, soon. Takes no lock but its own and does not wait.
-    func enqueue(_ changes: [JournalChange]) {
-        pending.withLock { $0.changes += changes }
+    /// - Parameter completion: called when they and all before them are durable, or with what went wrong.
+    func enqueue(_ changes: [JournalChange], whenWritten completion: Completion? = nil) {
+        // A thread that gathers company is not woken for it.
+        pending.withLock(waking: { $0.isIdle ? .all : .nobody }) { state in
+            state.changes += changes
+            if let completion { state.completions.append(completion) }
+        }
     }
 
-    /// Queues changes and calls back when they and all before them are durable, or with what went wrong.
+    /// The same for a caller that is waited for: they are committed now.
     func enqueue(_ changes: [JournalChange], _ completion: @escaping Completion) {
         pending.withLock {
             $0.changes += changes
@@ -96,8 +113,20 @@ final class Journal: Sendable {
             } catch {
                 outcome = .failure(error)
             }
-            if case .success = outcome { didCommit(batch.changes) } else { keep(batch.changes) }
+            if case .success = outcome {
+                giveRoomBack(batch.changes)
+                didCommit(batch.changes)
+            } else {
+                keep(batch.changes)
+            }
             for completion in batch.completions { completion(outcome) }
+        }
+    }
+
+    private func giveRoomBack(_ changes: [JournalChange]) {
+        for change in changes {
+            if case .dropRevision(let id) = change { room.giveBack(id) }
+            if case .dropContent(let id) = change { room.giveBack(id) }
         }
     }
 
@@ -112,8 +141,8 @@ final class Journal: Sendable {
 
     private func nextBatch() -> Pending? {
         let something = pending.wait { (state: inout Pending) -> Bool? in
-            if state.isStopping || !state.changes.isEmpty || !state.completions.isEmpty { return true }
-            return nil
+            state.isIdle = !state.isStopping && state.changes.isEmpty && state.completions.isEmpty
+            return state.isIdle ? nil : true
         }
         if something == nil { return nil }
         // Company for the unhurried: the wait ends early as soon as somebody needs durability.

@@ -5,12 +5,13 @@ internal import SystemPackage
 
 /// The SQLite file of the journal: WAL, `synchronous=FULL`, so that a returned commit survives a power cut.
 ///
-/// Used by one thread at a time: the reader at the start, then the writer.
+/// Any thread; the queue lets one in at a time: the reader at the start, then the writer, and whoever needs the bytes of a
+/// small file again.
 struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 7
+    private static let version: Int64 = 8
 
     init(path: String) throws(RemoteError) {
         do {
@@ -31,6 +32,7 @@ struct JournalDatabase: Sendable {
             if (1...4).contains(found) { try queue.write { try JournalDatabase.addExpiry($0) } }
             if (1...5).contains(found) { try queue.write { try JournalDatabase.addProcessing($0) } }
             if (1...6).contains(found) { try queue.write { try JournalDatabase.addDetails($0) } }
+            if (1...7).contains(found) { try queue.write { try JournalDatabase.addContents($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -52,7 +54,17 @@ struct JournalDatabase: Sendable {
                 CREATE TABLE discards (
                     upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
                     PRIMARY KEY (upload, note));
-                PRAGMA user_version = 7;
+                CREATE TABLE contents (revision INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+                PRAGMA user_version = 8;
+                """)
+    }
+
+    /// From layout 7, in which no file was sealed with its bytes.
+    private static func addContents(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE contents (revision INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+                PRAGMA user_version = 8;
                 """)
     }
 
@@ -170,7 +182,46 @@ struct JournalDatabase: Sendable {
             try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [
                 id.rawValue.stored
             ])
+            try drop(contentOf: id, from: database)
+        case .putContent(let id, let bytes):
+            try database.cachedStatement(sql: "INSERT OR REPLACE INTO contents VALUES (?,?)").execute(arguments: [
+                id.rawValue.stored, bytes.stored,
+            ])
+        case .dropContent(let id): try drop(contentOf: id, from: database)
+        case .dropContents: try database.execute(sql: "DELETE FROM contents")
         }
+    }
+
+    private static func drop(contentOf id: RevisionID, from database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM contents WHERE revision = ?").execute(arguments: [
+            id.rawValue.stored
+        ])
+    }
+
+    /// The bytes of one revision; nil when they are not here.
+    func content(of id: RevisionID) throws(RemoteError) -> [UInt8]? {
+        do {
+            return try queue.read { database in
+                try Data.fetchOne(
+                    database, sql: "SELECT bytes FROM contents WHERE revision = ?", arguments: [id.rawValue.stored]
+                ).map(Array.init)
+            }
+        } catch { throw JournalDatabase.typed(error) }
+    }
+
+    /// The bytes of every content that was sealed with them, one after another. A draft's are of a seal that failed.
+    func forEachContent(_ body: (UploadID, [UInt8]) throws -> Void) throws(RemoteError) {
+        do {
+            try queue.read { database in
+                let rows = try Row.fetchCursor(
+                    database,
+                    sql: """
+                        SELECT r.upload, c.bytes FROM contents c JOIN revisions r ON r.id = c.revision
+                        WHERE r.state != 'draft' ORDER BY r.id
+                        """)
+                while let row = try rows.next() { try body(UploadID(row["upload"]), row.bytes("bytes")) }
+            }
+        } catch { throw JournalDatabase.typed(error) }
     }
 
     func contents() throws(RemoteError) -> JournalContents {

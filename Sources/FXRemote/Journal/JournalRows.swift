@@ -129,7 +129,13 @@ enum JournalChange: Sendable, Equatable {
     case put(EntryRow)
     case dropEntry(EntryID)
     case putRevision(RevisionRow)
+    /// With its bytes, if the journal has them.
     case dropRevision(RevisionID)
+    /// The bytes of a small file, sealed in the same transaction.
+    case putContent(RevisionID, [UInt8])
+    case dropContent(RevisionID)
+    /// Of all revisions.
+    case dropContents
 }
 
 /// Everything the journal knows, as read at the start.

@@ -3,18 +3,19 @@ internal import Logging
 
 /// Puts a state directory in order before anything else uses it; runs on one thread, before every other.
 ///
-/// 1. Entries become the tree again.
-/// 2. Committed contents lose their spool files, unless those are kept to be read.
-/// 3. Sealed contents wait for the engine, which asks the remote first.
-/// 4. Unsealed contents move to `recovered/`; what a service has of them already is let go of when it runs.
-/// 5. Spool files the journal does not know move there too: the crash came before their first record.
-/// 6. Renames that may not have happened on the remote are finished.
+/// 1. Small files that the journal has go back into the spool, durably.
+/// 2. Entries become the tree again.
+/// 3. Committed contents lose their spool files, unless those are kept to be read.
+/// 4. Sealed contents wait for the engine, which asks the remote first.
+/// 5. Unsealed contents move to `recovered/`; what a service has of them already is let go of when it runs.
+/// 6. Spool files the journal does not know move there too: the crash came before their first record.
+/// 7. Renames that may not have happened on the remote are finished.
 struct Recovery {
     let services: TreeServices
     let trees: [RemoteTree]
 
     func run(_ contents: JournalContents) throws(RemoteError) {
-        var changes: [JournalChange] = []
+        var changes = try restoreContents()
         var known = Set<Name>()
         var revisions: [EntryID: [RevisionRow]] = [:]
         for row in contents.revisions { revisions[row.entry, default: []].append(row) }
@@ -42,6 +43,16 @@ struct Recovery {
         try services.journal.commitDirectly(changes)
         let discards = contents.discards + changes.compactMap { if case .putDiscard(let row) = $0 { row } else { nil } }
         for tree in trees { tree.resumeDiscards(discards.filter { $0.remote == tree.name }) }
+    }
+
+    private func restoreContents() throws(RemoteError) -> [JournalChange] {
+        var isEmpty = true
+        try services.journal.forEachContent { upload, bytes in
+            isEmpty = false
+            try services.spool.restore(upload, bytes)
+        }
+        if !isEmpty { try services.spool.syncDirectory() }
+        return [.dropContents]
     }
 
     private func restore(

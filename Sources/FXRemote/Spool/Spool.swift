@@ -58,6 +58,24 @@ final class Spool: Sendable {
         }
     }
 
+    /// Gives the spool file of a sealed upload the bytes it was sealed with, whatever a power cut left of it. Its name is
+    /// durable after `syncDirectory`.
+    func restore(_ upload: UploadID, _ bytes: [UInt8]) throws(RemoteError) {
+        do throws(Errno) {
+            guard let name = try? Name(upload.text) else { throw .invalidArgument }
+            let file = try directory.open(name, [.readWrite, .create], mode: 0o600)
+            let isWhole = try file.status().size.rawValue == UInt64(bytes.count)
+            let found = isWhole ? try file.read(bytes.count, at: 0) : nil
+            if found != bytes {
+                try unsafe bytes.withUnsafeBufferPointer { buffer throws(Errno) in
+                    try unsafe file.write(UnsafeRawBufferPointer(buffer), at: 0)
+                }
+                try file.truncate(to: ByteCount(UInt64(bytes.count)))
+            }
+            try file.syncData()
+        } catch { throw .local(error, during: .recovery) }
+    }
+
     /// Its beginning is about to go: what is recovered of it after a crash is not taken for the whole.
     func markIncomplete(_ file: SpoolFile) {
         // As with the path: only a hint, and the journal has it too, a moment later.
@@ -88,9 +106,11 @@ final class Spool: Sendable {
         return try? RelativePath(validating: bytes)
     }
 
-    /// Moves unsealed bytes to `recovered/<path>`, never over anything; returns where they are.
+    /// Moves bytes that are not sent any more to `recovered/<path>`, never over anything, and durably: the journal
+    /// forgets them next. Returns where they are.
     func recover(_ name: Name, as path: RelativePath) throws(RemoteError) -> RelativePath {
         do throws(Errno) {
+            try directory.open(name, .readOnly).syncData()
             var place = try recovered.reopenDirectory()
             for component in path.components.dropLast() {
                 place = try place.openOrMakeDirectory(component, mode: 0o700)
@@ -142,6 +162,12 @@ final class Spool: Sendable {
 
     func space() throws(RemoteError) -> FileSystemSpace {
         do throws(Errno) { return try directory.space() } catch { throw .local(error, during: .spool) }
+    }
+
+    /// True while more than so many bytes are free.
+    func hasRoom(beyond bytes: UInt64) -> Bool {
+        guard let space = try? space() else { return false }
+        return space.available.rawValue > bytes
     }
 
     /// Makes new names durable.

@@ -21,6 +21,16 @@ final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
         }
     }
 
+    /// All of a small file.
+    /// - Throws: EIO when it is not of this size: somebody changed the spool from outside.
+    func bytes(_ size: UInt64) throws(RemoteError) -> [UInt8] {
+        do throws(Errno) {
+            let bytes = try descriptor.read(Int(clamping: size), at: 0)
+            if UInt64(bytes.count) != size { throw .ioError }
+            return bytes
+        } catch { throw .local(error, during: .spool) }
+    }
+
     func link(as name: Name, in directory: borrowing OwnedDescriptor) throws(RemoteError) {
         do throws(Errno) { try descriptor.linkOpenFile(as: name, in: directory) } catch {
             switch error {

@@ -34,6 +34,8 @@ final class Revision: Sendable {
         var digest = SequentialDigest()
         var sha256: SHA256Digest?
         var sealed: Timestamp?
+        /// The journal has its bytes, and nobody has synced the spool file.
+        var isJournalled = false
         /// How far the service has it.
         var machine: UploadMachine
         /// What of it may be sent while it is still written.

@@ -14,43 +14,87 @@ extension Revision {
         return true
     }
 
-    /// Ends the draft: waits for writers inside, computes the digest, makes data and name durable. The phase is then
-    /// still `draft` and closed to writers until `finishSeal` or `abandonSeal`.
-    /// - Returns: false when it was sealed already.
-    func prepareSeal() throws(RemoteError) -> Bool {
-        let started =
-            monitor.wait { (state: inout State) -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)?? in
+    /// How the bytes of a seal become durable.
+    enum SealedBytes: Sendable {
+        /// The spool file and its name are durable.
+        case synced
+        /// They are to go into the journal with the row of the seal.
+        case journalled([UInt8])
+    }
+
+    /// Ends the draft: waits for writers inside, computes the digest, makes data and name durable or has the journal do
+    /// it. The phase is then still `draft` and closed to writers until `finishSeal` or `abandonSeal`.
+    /// - Parameter room: of the journal; nil when its bytes have to be durable in the spool.
+    /// - Returns: nil when it was sealed already.
+    func prepareSeal(room: JournalRoom?) throws(RemoteError) -> SealedBytes? {
+        let isFirst =
+            monitor.wait { (state: inout State) -> Bool? in
                 if state.isSealing { return nil }
-                if state.phase != .draft || state.isDiscarded { return .some(nil) }
+                if state.phase != .draft || state.isDiscarded { return false }
                 state.isSealing = true
-                return .some((SHA256(), 0, 0, false))
-            } ?? nil
-        if started == nil { return false }
-        let plan = monitor.wait { state -> (hasher: SHA256, position: UInt64, size: UInt64, trims: Bool)? in
+                return true
+            } ?? false
+        if !isFirst { return nil }
+        let plan = monitor.wait { state -> SealPlan? in
             if state.inside > 0 || state.digest.claimed > 0 { return nil }
             let progress = state.digest.progress
-            return (
-                progress.hasher, progress.position, state.size, state.hasTail || state.reserved.upperBound > state.size
-            )
+            return SealPlan(
+                hasher: progress.hasher, position: progress.position, size: state.size,
+                trims: state.hasTail || state.reserved.upperBound > state.size,
+                isWhole: state.machine.freed.isEmpty)
         }
-        guard let plan else { return false }
+        guard let plan else { return nil }
         do throws(RemoteError) {
             let file = try content()
-            var hasher = plan.hasher
-            do throws(Errno) {
-                // Gives the reserved blocks past the end back.
-                if plan.trims { try file.descriptor.truncate(to: ByteCount(plan.size)) }
-                try file.hash(plan.position..<plan.size, into: &hasher)
-                try file.descriptor.syncData()
-            } catch { throw RemoteError.local(error, during: .spool) }
-            try spool.syncDirectory()
-            let digest = SHA256Digest(hasher)
-            monitor.withLock { $0.sha256 = digest }
+            // Gives the reserved blocks past the end back.
+            do throws(Errno) { if plan.trims { try file.descriptor.truncate(to: ByteCount(plan.size)) } } catch {
+                throw RemoteError.local(error, during: .spool)
+            }
+            if let room, plan.isWhole, spool.hasRoom(beyond: JournalRoom.spareDisk), room.take(plan.size, for: id) {
+                do throws(RemoteError) { return .journalled(try journalBytes(of: file, plan)) } catch {
+                    room.giveBack(id)
+                    throw error
+                }
+            }
+            try sync(file, plan)
+            return .synced
         } catch {
             abandonSeal()
             throw error
         }
-        return true
+    }
+
+    private struct SealPlan {
+        /// Of the bytes below `position`.
+        var hasher: SHA256
+        var position: UInt64
+        var size: UInt64
+        var trims: Bool
+        /// The spool has given up nothing of it.
+        var isWhole: Bool
+    }
+
+    private func journalBytes(of file: SpoolFile, _ plan: SealPlan) throws(RemoteError) -> [UInt8] {
+        let bytes = try file.bytes(plan.size)
+        var hasher = plan.hasher
+        hasher.update(data: bytes[Int(plan.position)...])
+        let digest = SHA256Digest(hasher)
+        monitor.withLock { state in
+            state.sha256 = digest
+            state.isJournalled = true
+        }
+        return bytes
+    }
+
+    private func sync(_ file: SpoolFile, _ plan: SealPlan) throws(RemoteError) {
+        var hasher = plan.hasher
+        do throws(Errno) {
+            try file.hash(plan.position..<plan.size, into: &hasher)
+            try file.descriptor.syncData()
+        } catch { throw RemoteError.local(error, during: .spool) }
+        try spool.syncDirectory()
+        let digest = SHA256Digest(hasher)
+        monitor.withLock { $0.sha256 = digest }
     }
 
     /// The row that makes the seal durable; while it is on its way the phase is still `draft`.
@@ -77,7 +121,38 @@ extension Revision {
         monitor.withLock { state in
             state.isSealing = false
             state.sha256 = nil
+            state.isJournalled = false
             state.reserved = 0..<0
         }
     }
+
+    /// What it was sealed with, for sending. What nobody has synced may be lost to an error of the disk that nobody was
+    /// told of; the journal has it then.
+    func sealedContent(_ journal: Journal) throws(RemoteError) -> any UploadContent {
+        let file = try content()
+        let (isJournalled, size, sha256) = monitor.withLock { ($0.isJournalled, $0.size, $0.sha256) }
+        if !isJournalled { return file }
+        if let bytes = try? file.bytes(size), SHA256Digest(hashing: bytes) == sha256 { return JournalledContent(bytes) }
+        guard let bytes = try journal.content(of: id), SHA256Digest(hashing: bytes) == sha256 else {
+            throw .verificationMismatch
+        }
+        return JournalledContent(bytes)
+    }
+}
+
+/// The bytes of a small file, compared with their digest and held while they are sent.
+private struct JournalledContent: UploadContent {
+    private let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    var identity: FileIdentity? { nil }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(RemoteError) -> Int {
+        let rest = bytes.dropFirst(Int(clamping: offset)).prefix(buffer.count)
+        unsafe buffer.copyBytes(from: rest)
+        return rest.count
+    }
+
+    func link(as name: Name, in directory: borrowing OwnedDescriptor) throws(RemoteError) { throw .notSupported }
 }

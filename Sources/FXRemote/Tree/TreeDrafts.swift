@@ -286,11 +286,15 @@ extension RemoteTree {
             } ?? (nil, nil)
         if let damage { return sealed(.failure(damage)) }
         guard let draft else { return sealed(.success(nil)) }
+        let bytes: [JournalChange]
         do throws(RemoteError) {
             try draft.passOnAtHand()
-            if try !draft.prepareSeal() {
+            switch try draft.prepareSeal(room: leavesSpool ? services.journal.room : nil) {
+            case nil:
                 endSealing(id)
                 return sealed(.success(draft.isDiscarded ? nil : draft))
+            case .synced: bytes = []
+            case .journalled(let content): bytes = [.putContent(draft.id, content)]
             }
         } catch {
             endSealing(id, of: draft, failed: error)
@@ -302,18 +306,24 @@ extension RemoteTree {
             guard let node = state.index[id], node.revisions.contains(where: { $0.id == draft.id }) else {
                 return false
             }
-            services.journal.enqueue([
-                .put(node.row(remote: name)),
-                .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
-            ]) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
+            services.journal.enqueue(
+                bytes + [
+                    .put(node.row(remote: name)),
+                    .putRevision(draft.sealedRow(entry: id, modified: node.modified, at: now)),
+                ]
+            ) { [self] result in finishSeal(of: draft, entry: id, at: now, result, sealed) }
             return true
         }
         guard isKept != true else { return }
+        services.journal.room.giveBack(draft.id)
         draft.abandonSeal()
         endSealing(id, of: draft, failed: .interrupted)
         // Removed by its owner while it was being closed, or closed when the service had already ended.
         sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
+
+    /// A committed file has no bytes in the spool any more.
+    private var leavesSpool: Bool { backend.facts.readsBack && services.kept.passesOn }
 
     private func finishSeal(
         of draft: Revision, entry id: EntryID, at time: Timestamp, _ result: Result<Void, RemoteError>,
@@ -325,8 +335,11 @@ extension RemoteTree {
             endSealing(id, of: draft, failed: error)
             state.withLock { state in
                 // The seal's row may still be written later; this one follows it.
-                guard let node = state.index[id] else { return }
-                services.journal.enqueue([.putRevision(draft.row(entry: id, modified: node.modified))])
+                var changes: [JournalChange] = [.dropContent(draft.id)]
+                if let node = state.index[id] {
+                    changes.append(.putRevision(draft.row(entry: id, modified: node.modified)))
+                }
+                services.journal.enqueue(changes)
             }
             sealed(.failure(error))
         case .success:

@@ -118,12 +118,13 @@ extension RemoteTree {
             var committed = revision.row(entry: id, modified: modified)
             committed.state = .committed
             let left = leftovers.map { [JournalChange.putDiscard($0)] } ?? []
-            services.journal.enqueue([.putRevision(committed)] + left) { [self] result in
+            // Nobody waits for it: after a crash the service is asked, and says that it has it.
+            services.journal.enqueue([.putRevision(committed)] + left, whenWritten: { [self] result in
                 // Only what the journal knows as committed may lose its spool file.
                 guard case .success = result else { return }
                 if let old, old != upload.id { services.kept.drop(old) }
                 if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
-            }
+            })
             return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded, discards)
         }
         for row in discards + [leftovers].compactMap({ $0 }) { discard(row) }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import FXSystem
 internal import Glibc
 
@@ -14,6 +15,9 @@ struct CallingProcess: Hashable, Sendable {
 
     private static func group(of thread: Int32) -> Int32? {
         if thread <= 0 { return nil }
+        // The first thread of a process has its number; tgkill(2) finds it under both, and reading `/proc` costs as much as
+        // a write. EPERM: it is there, and belongs to somebody else.
+        if fx_probe_thread(thread, thread) == 0 || errno == EPERM { return thread }
         guard let file = unsafe fopen("/proc/\(thread)/status", "re") else { return nil }
         defer { unsafe fclose(file) }
         var line = [CChar](repeating: 0, count: 256)

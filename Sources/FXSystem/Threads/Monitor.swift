@@ -53,9 +53,11 @@ public final class Monitor<State>: @unchecked Sendable {
         waking: (State) -> Waking = { _ in .all }, _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         unsafe pthread_mutex_lock(mutex)
+        // Woken after the lock is given back: a thread that is woken before only runs into it.
         defer {
-            wake(waking(state))
+            let woken = waking(state)
             unsafe pthread_mutex_unlock(mutex)
+            wake(woken)
         }
         return try body(&state)
     }
@@ -78,11 +80,15 @@ public final class Monitor<State>: @unchecked Sendable {
         _ body: (inout State) -> Result?
     ) -> Result? {
         unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
+        var woken = Waking.nobody
+        defer {
+            unsafe pthread_mutex_unlock(mutex)
+            wake(woken)
+        }
         var isOver = false
         while true {
             if let result = body(&state) {
-                wake(waking(state))
+                woken = waking(state)
                 return result
             }
             if isOver { return nil }
