@@ -195,17 +195,18 @@ import Testing
         let wanted = [".", ".."] + entries.map { $0.name.description }
         let listing = VirtualListing(entries, inode: 9)
         let caller = Caller(uid: 0, gid: 0, thread: 0)
+        let unknown = ListingStatus { _ in nil }
         for withStatus in [true, false] {
             var (offset, names): (Int64, [String]) = (0, [])
             while true {
                 var room = Int(random.next() % 5) + 1
                 var isEmpty = true
-                try listing.enumerate(from: offset, withStatus: withStatus, by: caller) { entry in
+                try listing.enumerate(from: offset, status: withStatus ? unknown : nil, by: caller) { entry in
                     if room == 0 { return false }
                     room -= 1
                     isEmpty = false
-                    names.append(String(decoding: entry.name, as: UTF8.self))
-                    #expect((entry.found != nil) == (withStatus && entry.name.first != 0x2e))
+                    names.append(String(decoding: entry.name.bytes, as: UTF8.self))
+                    #expect((entry.found != nil) == (withStatus && entry.name.bytes.first != 0x2e))
                     offset = entry.nextOffset
                     return true
                 }
@@ -215,15 +216,15 @@ import Testing
         }
         for offset in [Int64.min, -1, 0] {
             var first: [UInt8] = []
-            try listing.enumerate(from: offset, withStatus: false, by: caller) { entry in
-                first = entry.name
+            try listing.enumerate(from: offset, status: nil, by: caller) { entry in
+                first = entry.name.bytes
                 return false
             }
             #expect(first == [0x2e])
         }
         for offset in [42, 43, Int64.max] {
             var count = 0
-            try listing.enumerate(from: offset, withStatus: false, by: caller) { _ in
+            try listing.enumerate(from: offset, status: nil, by: caller) { _ in
                 count += 1
                 return true
             }

@@ -120,12 +120,30 @@ import Testing
         #expect(try contents(bench) == 0)
     }
 
+    @Test(arguments: [true, false]) func `what a store takes over as it is was synced before`(adopts: Bool) throws {
+        let bench = try Workbench()
+        let wasJournalled = Monitor(false)
+        let service = try bench.service(
+            LocalStore(path: bench.path + "/store", adoptsSpoolFiles: adopts),
+            didCommit: { changes in
+                if changes.contains(where: { if case .putContent = $0 { true } else { false } }) {
+                    wasJournalled.withLock { $0 = true }
+                }
+            })
+        try service.start()
+        try service.trees[0].put("f", [1], in: try service.trees[0].session("s"))
+        service.stop()
+        #expect(wasJournalled.withLock { $0 } == !adopts)
+    }
+
     @Test func `a committed file leaves nothing in the journal`() throws {
         let bench = try Workbench()
         let service = try bench.service(LocalStore(path: bench.path + "/store", adoptsSpoolFiles: false))
         try service.start()
         let session = try service.trees[0].session("s")
-        for number in 0..<50 { try service.trees[0].put("\(number)", pattern(4_000, seed: UInt64(number)), in: session) }
+        for number in 0..<50 {
+            try service.trees[0].put("\(number)", pattern(4_000, seed: UInt64(number)), in: session)
+        }
         service.stop()
         #expect(bench.stored.count == 50)
         #expect(try contents(bench) == 0)
@@ -173,6 +191,64 @@ import Testing
         service.stop()
         #expect(sealing.withLock { $0 })
         #expect(bench.stored == ["s/f": pattern(9_000)])
+    }
+
+    @Test func `rows that are written while a seal is on its way to the journal say the same`() throws {
+        let bench = try Workbench()
+        let spool = try Spool(stateDirectory: bench.path)
+        let upload = spool.newUploadID()
+        let file = try spool.create(upload, path: RelativePath("s/f"))
+        let terms = UploadTerms(facts: try LocalStore(path: bench.path + "/store").facts, retry: .quick, connections: 1)
+        let draft = Revision(
+            id: RevisionID(1), upload: upload, file: file, spool: spool, owner: 0, size: .zero, terms: terms)
+        let (entry, time) = (EntryID(2), Timestamp(seconds: 7))
+        func state() -> FileState { draft.row(entry: entry, modified: time).state }
+        guard case .journalled(let bytes) = try draft.prepareSeal(room: JournalRoom()) else {
+            Issue.record("not for the journal")
+            return
+        }
+        #expect(bytes.isEmpty)
+        #expect(state() == .draft)
+        #expect(draft.sealedRow(entry: entry, modified: time, at: time).state == .queued)
+        #expect(state() == .queued)
+        #expect(draft.row(entry: entry, modified: time).sealed == time)
+        #expect(draft.unsealedRow(entry: entry, modified: time).state == .draft)
+        draft.abandonSeal()
+        #expect(state() == .draft)
+    }
+
+    @Test func `what was refused and then replaced is kept and never sent again, also after a crash`() throws {
+        let bench = try Workbench()
+        let crash = try Workbench()
+        let backend = FaultyService(try LocalStore(path: bench.path + "/store", adoptsSpoolFiles: false))
+        backend.inject(.refuse(.quotaExceeded), at: .commit, number: 1)
+        let service = try bench.service(
+            backend, commit: .journal,
+            didCommit: { changes in
+                let isCommitted = changes.contains {
+                    if case .putRevision(let row) = $0 { row.state == .committed } else { false }
+                }
+                // Before the spool loses anything.
+                if isCommitted { bench.snapshot(to: crash.path) }
+            })
+        try service.start()
+        let tree = service.trees[0]
+        let session = try tree.session("s")
+        let id = try tree.put("f", pattern(900), in: session)
+        #expect(throws: RemoteError.self) { try waiting { tree.waitUntilCommitted(below: session, $0) } }
+        #expect(try tree.entry(id).fileState == .failed)
+        try tree.put("f", pattern(1_000, seed: 2), in: session)
+        try waiting { tree.waitUntilCommitted(below: session, $0) }
+        service.stop()
+        for place in [bench, crash] {
+            let again = try place.service(LocalStore(path: bench.path + "/store", adoptsSpoolFiles: false))
+            try again.start()
+            #expect(again.retry(try RelativePath("local")) == 0)
+            again.stop()
+            #expect(bench.stored == ["s/f": pattern(1_000, seed: 2)])
+            #expect(place.files(below: "recovered").values.contains(pattern(900)))
+            #expect(place.files(below: "spool").isEmpty)
+        }
     }
 
     @Test func `a draft is never given the bytes of a seal that failed`() throws {

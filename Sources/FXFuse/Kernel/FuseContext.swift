@@ -9,6 +9,8 @@ final class FuseContext: Sendable {
     let table: InodeTable
     let negotiation: PassthroughWire.Negotiation
     let options: MountOptions
+    /// Seconds.
+    private let attributeTimeout: Double
     /// Tells the mount that INIT was answered.
     let ready = Monitor(false)
 
@@ -16,6 +18,7 @@ final class FuseContext: Sendable {
         self.table = InodeTable(root: root)
         self.negotiation = negotiation
         self.options = options
+        attributeTimeout = options.attributeTimeout / .seconds(1)
     }
 
     /// The node of a number; a number we never gave out, or one that was forgotten, is stale.
@@ -30,7 +33,7 @@ final class FuseContext: Sendable {
     }
 
     /// How long the kernel may believe entry and attributes of a node, in seconds.
-    func timeout(of node: any Node) -> Double { min(options.attributeTimeout / .seconds(1), node.longestTimeout) }
+    func timeout(of node: any Node) -> Double { min(attributeTimeout, node.longestTimeout) }
 
     /// Answers a lookup and counts it, unless the kernel no longer wants the answer.
     func answer(_ request: consuming PendingRequest, found: Found) {

@@ -55,7 +55,10 @@ extension FileHandle {
 /// An open directory: a stream of entries with positions that stay valid.
 protocol DirectoryHandle: AnyObject, Sendable {
     /// Calls `emit` with the entries from `offset` on until it returns false or there are no more.
-    func enumerate(from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool) throws(Errno)
+    /// - Parameter status: nil for names only.
+    func enumerate(
+        from offset: Int64, status: ListingStatus?, by caller: Caller, _ emit: (ListedEntry) -> Bool
+    ) throws(Errno)
     func sync(by caller: Caller, _ request: consuming PendingRequest)
     func release()
 }
@@ -65,10 +68,16 @@ extension DirectoryHandle {
     func release() {}
 }
 
+/// For a listing with the status of each entry (READDIRPLUS).
+struct ListingStatus {
+    /// The node that stands for a key already, if the kernel knows one: most entries of a listing were listed before, and
+    /// nothing has to be made for them.
+    let known: (NodeKey) -> (any Node)?
+}
+
 /// One line of a listing.
 struct ListedEntry {
-    /// Any bytes; `.` and `..` among them.
-    var name: [UInt8]
+    var name: EntryName
     var inode: UInt64
     var type: FXSystem.FileType
     /// Where the next one starts.

@@ -28,6 +28,11 @@ final class InodeTable: Sendable {
         tables.withLock { $0.records[inode.rawValue]?.node }
     }
 
+    /// The node that stands for a key, if the kernel knows it.
+    func node(for key: NodeKey) -> (any Node)? {
+        tables.withLock { tables in tables.numbers[key].flatMap { tables.records[$0]?.node } }
+    }
+
     /// Counts one lookup of `candidate`, or of the node that already stands for the same file, and returns that.
     func enter(_ candidate: any Node) -> (Inode, any Node) {
         let key = candidate.key
@@ -54,8 +59,7 @@ final class InodeTable: Sendable {
     /// Tells the node that stands for the same file, if the kernel knows it, what is new in `candidate`; counts
     /// nothing.
     func refresh(_ candidate: any Node) {
-        let node = tables.withLock { tables in tables.numbers[candidate.key].flatMap { tables.records[$0]?.node } }
-        node?.adopt(candidate)
+        node(for: candidate.key)?.adopt(candidate)
     }
 
     /// Answers FORGET. Forgetting more than was looked up forgets the node and nothing else.

@@ -22,11 +22,8 @@ struct ListingBuffer {
         attributes.st_ino = ino_t(entry.inode)
         attributes.st_mode = entry.type.rawValue
         let rest = unsafe memory.count - count
-        let terminated = entry.name + [0]
-        let needed = unsafe terminated.withUnsafeBytes {
-            unsafe fuse_add_direntry(
-                request, position, rest, $0.baseAddress?.assumingMemoryBound(to: CChar.self), &attributes,
-                off_t(entry.nextOffset))
+        let needed = unsafe entry.name.withCString {
+            unsafe fuse_add_direntry(request, position, rest, $0, &attributes, off_t(entry.nextOffset))
         }
         return take(needed, of: rest)
     }
@@ -35,11 +32,8 @@ struct ListingBuffer {
     mutating func add(_ entry: ListedEntry, _ reply: EntryReply) -> Bool {
         var parameter = reply.parameter
         let rest = unsafe memory.count - count
-        let terminated = entry.name + [0]
-        let needed = unsafe terminated.withUnsafeBytes {
-            unsafe fuse_add_direntry_plus(
-                request, position, rest, $0.baseAddress?.assumingMemoryBound(to: CChar.self), &parameter,
-                off_t(entry.nextOffset))
+        let needed = unsafe entry.name.withCString {
+            unsafe fuse_add_direntry_plus(request, position, rest, $0, &parameter, off_t(entry.nextOffset))
         }
         return take(needed, of: rest)
     }

@@ -26,6 +26,10 @@ protocol Node: AnyObject, Sendable {
     /// False when `other` has the same key and is nevertheless another file: the file system has used the inode again.
     func isSameFile(as other: any Node) -> Bool
 
+    /// It was found under its own key; takes over where.
+    /// - Returns: false when it is another file after all, or no file of a mapped directory.
+    func isFound(again status: FileStatus, as name: Name, in directory: MappedDirectory) -> Bool
+
     func readLink() throws(Errno) -> [UInt8]
     func open(_ flags: OpenFlags, by caller: Caller) throws(Errno) -> any FileHandle
     func space() throws(Errno) -> FileSystemSpace
@@ -95,6 +99,7 @@ struct SetAttributes: Sendable {
 
 extension Node {
     func isSameFile(as other: any Node) -> Bool { true }
+    func isFound(again status: FileStatus, as name: Name, in directory: MappedDirectory) -> Bool { false }
     func adopt(_ other: any Node) {}
     func lane(for call: NodeCall) -> RequestLane? { nil }
     // Entities and types are changed by other processes, which a mount shows within a second (DESIGN 3).

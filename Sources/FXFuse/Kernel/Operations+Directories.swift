@@ -26,7 +26,7 @@ extension fuse_lowlevel_ops {
             unsafe serve(raw) { _, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
                 _ = request.answer(listing: size) { buffer throws(Errno) in
-                    try handle.enumerate(from: Int64(offset), withStatus: false, by: caller) { buffer.add($0) }
+                    try handle.enumerate(from: Int64(offset), status: nil, by: caller) { buffer.add($0) }
                 }
             }
         }
@@ -34,8 +34,9 @@ extension fuse_lowlevel_ops {
             unsafe serve(raw) { context, caller, request in
                 guard let handle = unsafe HandlePointer.directory(info) else { return request.fail(.badFileDescriptor) }
                 var entered: [Inode] = []
+                let status = ListingStatus { context.table.node(for: $0) }
                 let isTaken = request.answer(listing: size) { buffer throws(Errno) in
-                    try handle.enumerate(from: Int64(offset), withStatus: true, by: caller) { entry in
+                    try handle.enumerate(from: Int64(offset), status: status, by: caller) { entry in
                         add(entry, to: &buffer, context, &entered)
                     }
                 }

@@ -22,11 +22,12 @@ final class MappedDirectoryHandle: DirectoryHandle {
     }
 
     func enumerate(
-        from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool
+        from offset: Int64, status: ListingStatus?, by caller: Caller, _ emit: (ListedEntry) -> Bool
     ) throws(Errno) {
         // Two threads on one directory stream take turns (readdir(3) orders nothing between them).
         var entries = take(at: offset)
         var position = offset
+        let view = ListingView(of: directory, by: try directory.gate())
         defer { give(entries, at: position) }
         if entries == nil {
             _ = try descriptor.seek(offset, whence: 0)
@@ -39,26 +40,10 @@ final class MappedDirectoryHandle: DirectoryHandle {
                 entries = next[...]
             }
             guard let entry = entries?.first else { return }
-            if let listed = listed(entry, withStatus: withStatus), !emit(listed) { return }
+            if let listed = view.listed(entry, in: descriptor, status), !emit(listed) { return }
             entries?.removeFirst()
             position = entry.nextOffset
         }
-    }
-
-    private func listed(_ entry: DirectoryEntry, withStatus: Bool) -> ListedEntry? {
-        var listed = ListedEntry(
-            name: entry.bytes, inode: entry.inode, type: entry.type ?? .regular, nextOffset: entry.nextOffset)
-        // `.` and `..` are not names.
-        guard let name = try? Name(validating: entry.bytes) else { return listed }
-        if MappedRoot.isReserved(name) { return nil }
-        if let gate = directory.root { listed.inode = InodeNumbers.mapped(entry.inode, fileSystem: gate.fileSystemID) }
-        if withStatus {
-            // What vanished meanwhile, or cannot be looked at, is listed by name; a lookup then says why.
-            if let status = try? directory.anchor().descriptor.status(of: name) {
-                listed.found = try? directory.found(name, status)
-            }
-        }
-        return listed
     }
 
     func sync(by caller: Caller, _ request: consuming PendingRequest) {

@@ -56,6 +56,16 @@ class MappedNode: Node, @unchecked Sendable {
         return other.type == type && other.born == born
     }
 
+    func isFound(again status: FileStatus, as name: Name, in directory: MappedDirectory) -> Bool {
+        if status.type != type || status.born != born { return false }
+        position.withLock { position in
+            if position.parent !== directory || position.name != name {
+                position = Position(parent: directory, name: name)
+            }
+        }
+        return true
+    }
+
     func adopt(_ other: any Node) {
         guard let other = other as? MappedNode else { return }
         let newer = other.position.withLock { $0 }
@@ -157,9 +167,11 @@ class MappedNode: Node, @unchecked Sendable {
     private static let rootName = Name(constant: "(root)")
 
     /// The status as users see it.
-    func shown(_ status: FileStatus) throws(Errno) -> FileStatus {
+    func shown(_ status: FileStatus) throws(Errno) -> FileStatus { shown(status, by: try gate()) }
+
+    func shown(_ status: FileStatus, by gate: MappedRoot) -> FileStatus {
         var shown = status
-        shown.inode = InodeNumbers.mapped(status.inode, fileSystem: try gate().fileSystemID)
+        shown.inode = InodeNumbers.mapped(status.inode, fileSystem: gate.fileSystemID)
         return shown
     }
 

@@ -17,10 +17,10 @@ final class RemoteListing: DirectoryHandle {
     private static let batch = 32
 
     func enumerate(
-        from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool
+        from offset: Int64, status: ListingStatus?, by caller: Caller, _ emit: (ListedEntry) -> Bool
     ) throws(Errno) {
         let place = directory.place
-        let dots: [[UInt8]] = [[UInt8(ascii: ".")], [UInt8(ascii: "."), UInt8(ascii: ".")]]
+        let dots: [EntryName] = [.dot, .dotDot]
         var position = Int(clamping: max(offset, 0))
         if position < dots.count {
             let inode = place.inode(of: directory.id)
@@ -36,9 +36,9 @@ final class RemoteListing: DirectoryHandle {
             for entry in place.tree.look(at: ids) {
                 position += 1
                 guard let entry else { continue }
-                let found = withStatus ? place.found(entry) : nil
+                let found = status != nil ? place.found(entry) : nil
                 let listed = ListedEntry(
-                    name: Array(entry.name.bytes), inode: place.inode(of: entry.id),
+                    name: .name(entry.name), inode: place.inode(of: entry.id),
                     type: entry.isDirectory ? .directory : .regular, nextOffset: Int64(position), found: found)
                 if !emit(listed) { return }
             }

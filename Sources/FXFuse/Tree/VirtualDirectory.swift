@@ -17,9 +17,9 @@ final class VirtualListing: DirectoryHandle {
     }
 
     func enumerate(
-        from offset: Int64, withStatus: Bool, by caller: Caller, _ emit: (ListedEntry) -> Bool
+        from offset: Int64, status: ListingStatus?, by caller: Caller, _ emit: (ListedEntry) -> Bool
     ) throws(Errno) {
-        let dots: [[UInt8]] = [[UInt8(ascii: ".")], [UInt8(ascii: "."), UInt8(ascii: ".")]]
+        let dots: [EntryName] = [.dot, .dotDot]
         var index = Int(clamping: max(offset, 0))
         while index < dots.count + entries.count {
             let next = Int64(index + 1)
@@ -28,9 +28,9 @@ final class VirtualListing: DirectoryHandle {
                 if !emit(dot) { return }
             } else {
                 let entry = entries[index - dots.count]
-                let found = withStatus ? Found(node: entry.node, status: entry.status) : nil
+                let found = status != nil ? Found(node: entry.node, status: entry.status) : nil
                 let listed = ListedEntry(
-                    name: Array(entry.name.bytes), inode: entry.status.inode, type: entry.status.type, nextOffset: next,
+                    name: .name(entry.name), inode: entry.status.inode, type: entry.status.type, nextOffset: next,
                     found: found)
                 if !emit(listed) { return }
             }

@@ -131,7 +131,8 @@ final class UploadRun: Sendable {
             if let note, note != upload.note { try tree.keepNote(note, self) }
             return .begun(note: note)
         case .send(let range):
-            try backend.send(range, of: upload, from: SendingContent(try revision.sealedContent(tree.services.journal), self))
+            try backend.send(
+                range, of: upload, from: SendingContent(try revision.sealedContent(tree.services.journal), self))
             return .sent(range)
         case .wait(let range, _): return .due(range)
         case .discard:

@@ -50,6 +50,8 @@ final class Journal: Sendable {
     /// The bytes of a revision that was sealed with them.
     func content(of revision: RevisionID) throws(RemoteError) -> [UInt8]? { try database.content(of: revision) }
 
+    func hasContents() throws(RemoteError) -> Bool { try database.hasContents() }
+
     /// The bytes of every content that was sealed with them and that nobody has put back into the spool.
     func forEachContent(_ body: (UploadID, [UInt8]) throws -> Void) throws(RemoteError) {
         try database.forEachContent(body)
@@ -130,12 +132,14 @@ final class Journal: Sendable {
         }
     }
 
-    /// Puts changes that could not be written back in front: they are upserts, so the next commit brings all in order.
+    /// Puts changes that could not be written back in front: they are upserts, so the next commit brings all in order. But
+    /// for the bytes of files: whoever sealed them was told that they are not, and gives them again.
     private func keep(_ changes: [JournalChange]) {
         pending.withLock {
             $0.isFailing = true
+            let kept = changes.filter { if case .putContent = $0 { false } else { true } }
             // The thread must be able to end; what was never written was never promised.
-            $0.changes = $0.isStopping ? [] : changes + $0.changes
+            $0.changes = $0.isStopping ? [] : kept + $0.changes
         }
     }
 

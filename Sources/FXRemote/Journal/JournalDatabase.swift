@@ -209,6 +209,13 @@ struct JournalDatabase: Sendable {
         } catch { throw JournalDatabase.typed(error) }
     }
 
+    /// Whether there are bytes of any revision.
+    func hasContents() throws(RemoteError) -> Bool {
+        do {
+            return try queue.read { try Bool.fetchOne($0, sql: "SELECT EXISTS(SELECT 1 FROM contents)") ?? false }
+        } catch { throw JournalDatabase.typed(error) }
+    }
+
     /// The bytes of every content that was sealed with them, one after another. A draft's are of a seal that failed.
     func forEachContent(_ body: (UploadID, [UInt8]) throws -> Void) throws(RemoteError) {
         do {

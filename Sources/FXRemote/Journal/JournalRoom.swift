@@ -13,8 +13,9 @@ final class JournalRoom: Sendable {
     static let largestContent: UInt64 = 64 << 10
     /// 32 MiB in all.
     static let capacity: UInt64 = 32 << 20
-    /// 4 MiB stay free on the disk, so that the last files before it is full are sealed with as little as can be.
-    static let spareDisk: UInt64 = 4 << 20
+    /// 64 MiB stay free on the disk, enough for all that may be sealed at once and for what the database needs besides: the
+    /// last files before it is full are sealed with as little as can be.
+    static let spareDisk: UInt64 = 2 * capacity
 
     private struct Taken {
         var sizes: [RevisionID: UInt64] = [:]

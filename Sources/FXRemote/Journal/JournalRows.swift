@@ -131,7 +131,7 @@ enum JournalChange: Sendable, Equatable {
     case putRevision(RevisionRow)
     /// With its bytes, if the journal has them.
     case dropRevision(RevisionID)
-    /// The bytes of a small file, sealed in the same transaction.
+    /// The bytes of a small file, sealed in the same transaction; not tried again when that fails.
     case putContent(RevisionID, [UInt8])
     case dropContent(RevisionID)
     /// Of all revisions.

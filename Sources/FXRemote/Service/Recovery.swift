@@ -46,12 +46,10 @@ struct Recovery {
     }
 
     private func restoreContents() throws(RemoteError) -> [JournalChange] {
-        var isEmpty = true
-        try services.journal.forEachContent { upload, bytes in
-            isEmpty = false
-            try services.spool.restore(upload, bytes)
-        }
-        if !isEmpty { try services.spool.syncDirectory() }
+        // A start with nothing to do writes nothing: the disk may be full.
+        if try !services.journal.hasContents() { return [] }
+        try services.journal.forEachContent { upload, bytes in try services.spool.restore(upload, bytes) }
+        try services.spool.syncDirectory()
         return [.dropContents]
     }
 
@@ -97,11 +95,19 @@ struct Recovery {
     }
 
     private func isKept(_ row: RevisionRow, _ entry: EntryRow, _ tree: RemoteTree) -> Bool {
-        guard let committed = entry.committed, let name = row.spoolName, services.spool.size(of: name) != nil,
+        guard let committed = entry.committed, let name = row.spoolName, isWhole(row, name),
             services.kept.keep(row, committed: committed, facts: tree.facts)
         else { return false }
         services.kept.settle(row.upload)
         return true
+    }
+
+    /// Small files may have been committed before anybody synced them; what is larger was synced when it was sealed.
+    private func isWhole(_ row: RevisionRow, _ name: Name) -> Bool {
+        if services.spool.size(of: name) == nil { return false }
+        if row.size.rawValue > JournalRoom.largestContent { return true }
+        guard let bytes = try? services.spool.open(name).bytes(row.size.rawValue) else { return false }
+        return SHA256Digest(hashing: bytes) == row.sha256
     }
 
     private func recover(_ spoolName: Name, of entry: EntryRow, in tree: RemoteTree) throws(RemoteError) {

@@ -180,21 +180,24 @@ extension TransferService {
 
     private func export(_ revision: Revision, as path: RelativePath, to destination: String) throws(RemoteError) {
         guard let name = path.name else { throw .invalidArgument }
-        let content = try revision.content()
+        let content = try revision.sealedContent(services.journal)
+        let target: OwnedDescriptor
         do throws(Errno) {
             var directory = try OwnedDescriptor.open(absolute: destination, .directory)
             for component in path.parent.components {
                 directory = try directory.openOrMakeDirectory(component, mode: 0o755)
             }
-            let target = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
-            _ = try target.copyContent(from: content.descriptor)
-            // The spool file may have reserved blocks past its end, never bytes.
-            try target.truncate(to: revision.size)
-            try target.sync()
+            target = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
         } catch {
             if error == .fileExists { throw .exists }
             throw .local(error, during: .recovery)
         }
+        _ = try content.copy(to: target)
+        do throws(Errno) {
+            // The spool file may have reserved blocks past its end, never bytes.
+            try target.truncate(to: revision.size)
+            try target.sync()
+        } catch { throw .local(error, during: .recovery) }
     }
 
     /// Files that were not sealed when an earlier run ended, as paths below `recovered/`; `doctor` lists them.

@@ -34,6 +34,9 @@ final class Revision: Sendable {
         var digest = SequentialDigest()
         var sha256: SHA256Digest?
         var sealed: Timestamp?
+        /// When it was sealed, from the moment the journal was told until it has answered: rows that others write meanwhile
+        /// follow that one and say the same.
+        var promised: Timestamp?
         /// The journal has its bytes, and nobody has synced the spool file.
         var isJournalled = false
         /// How far the service has it.
@@ -121,8 +124,9 @@ final class Revision: Sendable {
     func row(entry: EntryID, modified: Timestamp) -> RevisionRow {
         monitor.withLock {
             RevisionRow(
-                id: id, entry: entry, state: $0.phase, upload: upload, size: ByteCount($0.size), sha256: $0.sha256,
-                sealed: $0.sealed, modified: modified, isKnownToService: $0.machine.isKnownToService,
+                id: id, entry: entry, state: $0.promised == nil ? $0.phase : .queued, upload: upload,
+                size: ByteCount($0.size), sha256: $0.sha256, sealed: $0.promised ?? $0.sealed, modified: modified,
+                isKnownToService: $0.machine.isKnownToService,
                 acknowledged: $0.machine.held, stale: $0.machine.stale, freed: $0.machine.freed, note: $0.machine.note,
                 attempts: $0.machine.failures, error: $0.errorText)
         }

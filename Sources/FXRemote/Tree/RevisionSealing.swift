@@ -99,10 +99,14 @@ extension Revision {
 
     /// The row that makes the seal durable; while it is on its way the phase is still `draft`.
     func sealedRow(entry: EntryID, modified: Timestamp, at time: Timestamp) -> RevisionRow {
-        var row = row(entry: entry, modified: modified)
-        row.state = .queued
-        row.sealed = time
-        return row
+        monitor.withLock { $0.promised = time }
+        return row(entry: entry, modified: modified)
+    }
+
+    /// The row that takes back the one before; until `abandonSeal` nobody else can seal it.
+    func unsealedRow(entry: EntryID, modified: Timestamp) -> RevisionRow {
+        monitor.withLock { $0.promised = nil }
+        return row(entry: entry, modified: modified)
     }
 
     /// It has its final bytes.
@@ -110,6 +114,7 @@ extension Revision {
     func finishSeal(at time: Timestamp) -> [UploadMachine.Action] {
         monitor.withLock { state in
             state.isSealing = false
+            state.promised = nil
             state.sealed = time
             state.reserved = 0..<0
             state.phase = state.machine.isIdle ? .queued : .uploading
@@ -120,15 +125,16 @@ extension Revision {
     func abandonSeal() {
         monitor.withLock { state in
             state.isSealing = false
+            state.promised = nil
             state.sha256 = nil
             state.isJournalled = false
             state.reserved = 0..<0
         }
     }
 
-    /// What it was sealed with, for sending. What nobody has synced may be lost to an error of the disk that nobody was
+    /// What it was sealed with, for whoever takes it further. What nobody has synced may be lost to an error of the disk that nobody was
     /// told of; the journal has it then.
-    func sealedContent(_ journal: Journal) throws(RemoteError) -> any UploadContent {
+    func sealedContent(_ journal: Journal) throws(RemoteError) -> any UploadContent & CommittedContent {
         let file = try content()
         let (isJournalled, size, sha256) = monitor.withLock { ($0.isJournalled, $0.size, $0.sha256) }
         if !isJournalled { return file }
@@ -141,7 +147,7 @@ extension Revision {
 }
 
 /// The bytes of a small file, compared with their digest and held while they are sent.
-private struct JournalledContent: UploadContent {
+private struct JournalledContent: UploadContent, CommittedContent {
     private let bytes: [UInt8]
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }

@@ -239,7 +239,7 @@ extension RemoteTree {
             if let sealed = source.sealed {
                 do throws(RemoteError) {
                     try sealed.checkHeld(0..<1)
-                    size = try sealed.content().copy(to: file.descriptor)
+                    size = try sealed.sealedContent(services.journal).copy(to: file.descriptor)
                 } catch {
                     // It was committed in between and its spool file is gone; the remote has the same bytes.
                     if error != .local(.noSuchFileOrDirectory, during: .spool) { throw error }
@@ -322,8 +322,12 @@ extension RemoteTree {
         sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
 
-    /// A committed file has no bytes in the spool any more.
-    private var leavesSpool: Bool { backend.facts.readsBack && services.kept.passesOn }
+    /// Nobody relies on the spool file once the service has the bytes: neither is it kept, nor does the service make it its
+    /// own.
+    private var leavesSpool: Bool {
+        let facts = backend.facts
+        return facts.readsBack && !facts.adoptsLocalFiles && services.kept.passesOn
+    }
 
     private func finishSeal(
         of draft: Revision, entry id: EntryID, at time: Timestamp, _ result: Result<Void, RemoteError>,
@@ -331,16 +335,14 @@ extension RemoteTree {
     ) {
         switch result {
         case .failure(let error):
+            // The seal's row may still be written later; this one follows it, and is there before anybody seals it again.
+            state.withLock { state in
+                guard let node = state.index[id] else { return }
+                services.journal.enqueue([.putRevision(draft.unsealedRow(entry: id, modified: node.modified))])
+            }
+            services.journal.room.giveBack(draft.id)
             draft.abandonSeal()
             endSealing(id, of: draft, failed: error)
-            state.withLock { state in
-                // The seal's row may still be written later; this one follows it.
-                var changes: [JournalChange] = [.dropContent(draft.id)]
-                if let node = state.index[id] {
-                    changes.append(.putRevision(draft.row(entry: id, modified: node.modified)))
-                }
-                services.journal.enqueue(changes)
-            }
             sealed(.failure(error))
         case .success:
             let (path, actions) = state.withLock { state in

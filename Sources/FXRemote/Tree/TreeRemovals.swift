@@ -57,6 +57,8 @@ extension RemoteTree {
 
     /// Nothing else touches the file meanwhile: it is held.
     private func delete(_ stored: StoredFile, _ id: EntryID) throws(RemoteError) {
+        // What the journal has not heard of yet would be sent again after a crash. With a full disk it is deleted all the same.
+        try? services.journal.commit([])
         do throws(RemoteError) { try backend.delete(stored) } catch {
             state.withLock { $0.index.update(id) { $0.isHeld = false } }
             submitNext(id)

@@ -119,12 +119,21 @@ extension RemoteTree {
             committed.state = .committed
             let left = leftovers.map { [JournalChange.putDiscard($0)] } ?? []
             // Nobody waits for it: after a crash the service is asked, and says that it has it.
-            services.journal.enqueue([.putRevision(committed)] + left, whenWritten: { [self] result in
-                // Only what the journal knows as committed may lose its spool file.
-                guard case .success = result else { return }
-                if let old, old != upload.id { services.kept.drop(old) }
-                if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
-            })
+            // What was refused before goes to `recovered/`, also after a crash, and not to the service.
+            let history = superseded.map { old in
+                var row = old.row(entry: id, modified: modified)
+                row.state = .expired
+                return JournalChange.putRevision(row)
+            }
+            let changes = history + [.putRevision(committed), .dropContent(revision.id)] + left
+            services.journal.enqueue(
+                changes,
+                whenWritten: { [self] result in
+                    // Only what the journal knows as committed may lose its spool file.
+                    guard case .success = result else { return }
+                    if let old, old != upload.id { services.kept.drop(old) }
+                    if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
+                })
             return (state.takeSettledWaits(of: revision.id, below: id), modified, superseded, discards)
         }
         for row in discards + [leftovers].compactMap({ $0 }) { discard(row) }

@@ -4,8 +4,7 @@ public import SystemPackage
 
 /// One entry as `getdents64(2)` returns it.
 public struct DirectoryEntry: Sendable {
-    /// Any bytes, `.` and `..` included.
-    public var bytes: [UInt8]
+    public var name: EntryName
     public var inode: UInt64
     public var type: FileType?
     /// Where the next entry starts; only this directory's file system knows what the number means.
@@ -32,7 +31,7 @@ extension OwnedDescriptor {
             let entries = try directory.readEntries()
             if entries.isEmpty { return names }
             for entry in entries {
-                if let name = try? Name(validating: entry.bytes) { names.append(name) }
+                if case .name(let name) = entry.name { names.append(name) }
             }
         }
     }
@@ -46,21 +45,16 @@ private func decode(_ buffer: UnsafeRawBufferPointer) -> [DirectoryEntry] {
     while position + nameOffset < buffer.count {
         let length = unsafe Int(buffer.loadUnaligned(fromByteOffset: position + 16, as: UInt16.self))
         if length <= nameOffset { break }
-        let name = unsafe bytes(UnsafeRawBufferPointer(rebasing: buffer[(position + nameOffset)..<(position + length)]))
         let kind = unsafe buffer[position + 18]
-        entries.append(
-            unsafe DirectoryEntry(
-                bytes: name, inode: buffer.loadUnaligned(fromByteOffset: position, as: UInt64.self),
-                type: FileType(rawValue: UInt32(kind) << 12),
-                nextOffset: buffer.loadUnaligned(fromByteOffset: position + 8, as: Int64.self)))
+        // What is no name, which only a damaged file system has, could not be reached (readdir of the kernel refuses it).
+        if let name = unsafe EntryName(padded: buffer[(position + nameOffset)..<(position + length)]) {
+            entries.append(
+                unsafe DirectoryEntry(
+                    name: name, inode: buffer.loadUnaligned(fromByteOffset: position, as: UInt64.self),
+                    type: FileType(rawValue: UInt32(kind) << 12),
+                    nextOffset: buffer.loadUnaligned(fromByteOffset: position + 8, as: Int64.self)))
+        }
         position += length
     }
     return entries
-}
-
-/// The bytes before the first NUL, all of them without one.
-private func bytes(_ padded: UnsafeRawBufferPointer) -> [UInt8] {
-    guard let start = padded.baseAddress else { return [] }
-    let length = unsafe strnlen(start.assumingMemoryBound(to: CChar.self), padded.count)
-    return unsafe Array(padded[..<length])
 }

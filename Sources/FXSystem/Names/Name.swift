@@ -22,6 +22,19 @@ public struct Name: Hashable, Sendable {
         self.terminated = terminated
     }
 
+    /// The same for bytes in memory, such as those of a listing: not generic, since this runs for each of its names.
+    init(copying bytes: UnsafeRawBufferPointer) throws(NameError) {
+        if unsafe bytes.isEmpty { throw .empty }
+        if bytes.count > Name.maximumLength { throw .tooLong(bytes.count) }
+        let terminated = unsafe [UInt8](unsafeUninitializedCapacity: bytes.count + 1) { space, count in
+            unsafe UnsafeMutableRawBufferPointer(space).copyMemory(from: bytes)
+            unsafe space[bytes.count] = 0
+            count = bytes.count + 1
+        }
+        if let error = Name.error(in: terminated) { throw error }
+        self.terminated = terminated
+    }
+
     /// What is wrong with the bytes before the final NUL. Of an array, since generic code is not specialised in other
     /// modules: this runs for each name of each listing.
     private static func error(in terminated: [UInt8]) -> NameError? {
@@ -56,7 +69,7 @@ public struct Name: Hashable, Sendable {
     public init(copying cString: UnsafePointer<CChar>) throws(NameError) {
         let length = unsafe strlen(cString)
         let bytes = unsafe UnsafeRawBufferPointer(start: cString, count: length)
-        unsafe try self.init(validating: bytes)
+        unsafe try self.init(copying: bytes)
     }
 
     /// The number of bytes, without the NUL.

@@ -102,7 +102,8 @@ enum StateChecks {
     private static func journal(_ directory: borrowing StateDirectory) -> Check {
         let path = directory.path(of: "journal.sqlite")
         if unsafe access(path, F_OK) != 0 { return .ok("journal", "none yet") }
-        let remedy = "restore journal.sqlite from a backup, or move it away: sealed bytes are in spool/"
+        let remedy =
+            "restore journal.sqlite from a backup, or move it away: sealed bytes are in spool/, and until the next mount those of small files in its table contents"
         do throws(RemoteError) {
             let findings = try JournalCheck.findings(path: path)
             return findings.isEmpty
