@@ -152,7 +152,7 @@ let package = Package(
         .testTarget(
             name: "fxmountTests",
             dependencies: [
-                "CLinux", "fxmount", "FXMapping", "FXRemote", "FXSystem",
+                "CLinux", "fxmount", "FXMapping", "FXRemote", "FXServe", "FXSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

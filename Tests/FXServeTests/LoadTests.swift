@@ -186,6 +186,57 @@ extension ServeTests {
             #expect(try Served.names(below: directory).isEmpty)
         }
 
+        @Test("A client that stops reading is cut off after the idle time; others are served meanwhile")
+        func stalledReaders() throws {
+            let served = try Served(configuration: "[serve]\nidle_timeout = \"1s\"\n")
+            let directory = try served.map("e", "t")
+            // More than the sockets of both sides hold.
+            try Data(count: 50 << 20).write(to: URL(fileURLWithPath: "\(directory)/f"))
+            let body = #"{"entity":"e","type":"t","fileName":"f"}"#
+            let stalled = try (0..<4).map { _ in
+                let connection = try LoopbackConnection(port: served.port, seconds: 60)
+                try connection.send(
+                    "POST \(RESTPage.base)upload HTTP/1.1\r\nHost: localhost:\(served.port)\r\nOrigin: \(Served.app)\r\n"
+                        + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                #expect(try connection.head().status == 200)
+                return connection
+            }
+            #expect(try served.page().data("list-types", [:])["total"] == 1)
+            func transfers() throws -> JSONValue? { try served.owner("GET", "/fxmount/v1/transfers").json?["data"] }
+            #expect(try waitUntil(seconds: 60) { try transfers()?["running"] == 0 })
+            let states = try transfers()?["transfers"]?.elements?.compactMap { $0["state"]?.string } ?? []
+            #expect(states.count == 4 && states.allSatisfy { $0 == "FAILED" }, "\(states)")
+            withExtendedLifetime(stalled) {}
+        }
+
+        @Test("A connection past the limit waits until another one ends, and is served then")
+        func connections() throws {
+            let served = try Served(configuration: "[serve]\nconnections = 4\nidle_timeout = \"10m\"\n")
+            _ = try served.map("e", "t")
+            #expect(try served.page().data("list-types", [:])["total"] == 1)
+            let idle = try (0..<4).map { _ in
+                let connection = try LoopbackConnection(port: served.port, seconds: 60)
+                // Answered, and kept: it is one the server has.
+                let body = "{}"
+                try connection.send(
+                    "POST \(RESTPage.base)list-types HTTP/1.1\r\nHost: localhost:\(served.port)\r\nOrigin: \(Served.app)\r\n"
+                        + "X-CSRF-Token: t\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n\(body)")
+                #expect(try connection.head().status == 200)
+                return connection
+            }
+            func ask(_ connection: LoopbackConnection) throws {
+                try connection.send(
+                    "GET /openapi.json HTTP/1.1\r\nHost: localhost:\(served.port)\r\nConnection: close\r\n\r\n")
+            }
+            let impatient = try LoopbackConnection(port: served.port, seconds: 1)
+            try ask(impatient)
+            #expect(throws: NoAnswer.self) { try impatient.head() }
+            let patient = try LoopbackConnection(port: served.port, seconds: 60)
+            try ask(patient)
+            for connection in idle { connection.finishSending() }
+            #expect(try patient.head().status == 200)
+        }
+
         @Test("More requests than the configured rate are refused with 429 and when to come again")
         func rate() throws {
             let served = try Served(configuration: "[serve]\nrequests_per_second = 5\n")

@@ -12,8 +12,10 @@ extension ServeTests {
         /// What operations may do to a sealed file, by policy; the rest is refused with the code for rights.
         private static func allows(_ operation: String, _ policy: String) -> Bool {
             switch operation {
-            case "replace", "rename", "move": policy == "keep-versions"
-            case "copy", "create": policy != "read-only"
+            case "replace", "rename", "rename a directory", "move", "move a directory", "move to a weaker type":
+                policy == "keep-versions"
+            case "copy", "create", "create in a new directory", "create-dir", "create-type-dirs": policy != "read-only"
+            case "read", "delete-type": true
             default: false
             }
         }
@@ -22,25 +24,53 @@ extension ServeTests {
             "Every operation on a sealed file, under every policy: allowed or refused as the table says, and its bytes are kept",
             arguments: policies)
         func table(policy: String) throws {
-            for operation in ["replace", "rename", "move", "copy", "create"] {
+            for operation in NoDelete.operations {
                 let served = try Served()
                 let directory = try served.map("e", "t", policy: policy)
                 try FileManager.default.createDirectory(atPath: "\(directory)/d", withIntermediateDirectories: true)
                 try Data(NoDelete.original).write(to: URL(fileURLWithPath: "\(directory)/f"))
+                try Data(NoDelete.original).write(to: URL(fileURLWithPath: "\(directory)/d/inner"))
+                try FileManager.default.createDirectory(atPath: "\(directory)/other", withIntermediateDirectories: true)
+                let weaker = try served.map("e", "weaker", policy: "keep-versions")
                 let answer = try act(operation, served.page())
-                if NoDelete.allows(operation, policy) {
+                if operation == "move to a weaker type", answer.status == 200 {
+                    #expect(
+                        try Data(contentsOf: URL(fileURLWithPath: "\(weaker)/f")) == Data(NoDelete.original),
+                        "\(policy)")
+                } else if NoDelete.allows(operation, policy) {
                     #expect(answer.status == 200, "\(operation) in \(policy): \(answer.text)")
                 } else {
                     #expect(answer.status == 403, "\(operation) in \(policy): \(answer.text)")
                     #expect(try RESTPage.code(answer) == "803")
                     #expect(try Data(contentsOf: URL(fileURLWithPath: "\(directory)/f")) == Data(NoDelete.original))
                 }
-                #expect(try holdsOriginal(directory), "\(operation) in \(policy) lost the bytes")
+                #expect(
+                    try holdsOriginal(directory) || holdsOriginal(weaker), "\(operation) in \(policy) lost the bytes")
             }
         }
 
+        private static let operations = [
+            "replace", "rename", "rename a directory", "move", "move a directory", "move to a weaker type", "copy",
+            "create", "create in a new directory", "create-dir", "create-type-dirs", "read", "delete-type",
+        ]
+
         private func act(_ operation: String, _ page: RESTPage) throws -> LoopbackAnswer {
+            func move(_ name: JSONValue, to type: JSONValue, _ path: JSONValue) throws -> LoopbackAnswer {
+                try page.call(
+                    "move-file",
+                    ["entity": "e", "fromType": "t", "toType": type, "fileName": name, "toRelPath": path])
+            }
             switch operation {
+            case "rename a directory":
+                return try page.call("rename-file", ["entity": "e", "type": "t", "fileName": "d", "newFileName": "g"])
+            case "move a directory": return try move("d", to: "t", ["other"])
+            case "move to a weaker type": return try move("f", to: "weaker", [])
+            case "create in a new directory":
+                return try page.download("e", "t", "new", Array("other bytes".utf8), relPath: ["a", "b"])
+            case "create-dir", "create-type-dirs":
+                return try page.call(operation, ["entity": "e", "type": "t", "relPath": ["made"]])
+            case "read": return try page.call("upload", ["entity": "e", "type": "t", "fileName": "f"])
+            case "delete-type": return try page.call("delete-type", ["entity": "e", "type": "t"])
             case "replace": return try page.download("e", "t", "f", Array("other bytes".utf8))
             case "create": return try page.download("e", "t", "new", Array("other bytes".utf8))
             case "rename":

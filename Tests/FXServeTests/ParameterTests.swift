@@ -126,6 +126,25 @@ extension ServeTests {
             #expect(try page.code("list-type-content", ["entity": "e", "type": "u"]) == "356")
             #expect(try RESTPage.code(try page.download("e", "u", "f", [1], implicit: false)) == "356")
             #expect(try page.code("get-file-info", ["entity": "e", "type": "t", "fileName": "none"]) == "801")
+            for (operation, more) in [
+                ("exist-file", ["relPath": ["f"]]), ("get-access-mode", ["fileName": "f"]),
+                ("get-file-info", ["fileName": "f"]), ("create-dir", ["relPath": ["d"]]),
+                ("rename-file", ["fileName": "f", "newFileName": "g"]), ("upload", ["fileName": "f"]),
+            ] as [(String, JSONValue)] {
+                let body = JSONValue.object([.init("entity", "e"), .init("type", "none")] + (more.members ?? []))
+                #expect(try page.code(operation, body) == "356", "\(operation)")
+            }
+            try "bytes".write(toFile: "\(directory)/f", atomically: false, encoding: .utf8)
+            try FileManager.default.removeItem(atPath: try served.map("e", "gone"))
+            for operation in ["copy-file", "move-file"] {
+                for (target, code) in [("none", "356"), ("u", "356"), ("gone", "801")] {
+                    let body: JSONValue = [
+                        "entity": "e", "fromType": "t", "toType": .string(target), "fileName": "f", "newFileName": "f",
+                    ]
+                    #expect(try page.code(operation, body) == code, "\(operation) to \(target)")
+                }
+            }
+            #expect(try String(contentsOfFile: "\(directory)/f", encoding: .utf8) == "bytes")
             try FileManager.default.removeItem(atPath: directory)
             #expect(try page.data("exist-type", ["entity": "e", "type": "t"]) == true)
             #expect(try page.data("list-type", ["entity": "e", "type": "t"])["files"] == 0)
@@ -148,6 +167,15 @@ extension ServeTests {
             #expect(try page.code("list-type-content", ["entity": "e", "type": "t", "relPath": ["out"]]) == "803")
             #expect(try RESTPage.code(try page.download("e", "t", "new", [1], relPath: ["out"])) == "803")
             #expect(try page.code("create-dir", ["entity": "e", "type": "t", "relPath": ["out", "d"]]) == "803")
+            #expect(try page.code("create-type-dirs", ["entity": "e", "type": "t", "relPath": ["out", "d"]]) == "803")
+            try "bytes".write(toFile: "\(directory)/own", atomically: false, encoding: .utf8)
+            for operation in ["copy-file", "move-file"] {
+                let body: JSONValue = [
+                    "entity": "e", "fromType": "t", "toType": "t", "fileName": "own", "newFileName": "own",
+                    "toRelPath": ["out"],
+                ]
+                #expect(try page.code(operation, body) == "803", "\(operation)")
+            }
             #expect(try Served.names(below: outside) == ["f"])
         }
 

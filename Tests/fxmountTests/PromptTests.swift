@@ -1,4 +1,5 @@
 import FXMapping
+import FXServe
 import FXSystem
 import Foundation
 import SystemPackage
@@ -64,9 +65,7 @@ struct PromptTests {
     private func chooser(_ programs: [String: String]) throws -> (UserChooser, TemporaryDirectory) {
         let scratch = try TemporaryDirectory()
         for (name, script) in programs {
-            let path = "\(scratch.path)/\(name)"
-            try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: false, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+            try makeProgram("\(scratch.path)/\(name)", script)
         }
         let surroundings = Surroundings(
             environment: ["PATH": "\(scratch.path):/usr/bin:/bin", "DISPLAY": ":9", "OUT": scratch.path], isRoot: false,
@@ -128,6 +127,49 @@ struct PromptTests {
         let deadline = ContinuousDeadline.after(.seconds(20))
         while Self.isRunning(pid), !deadline.hasPassed { pause(milliseconds: 5) }
         #expect(!Self.isRunning(pid))
+    }
+
+    private func consent(_ programs: [String: String], seconds: Int = 20) throws -> (ConsentAnswer, TemporaryDirectory)
+    {
+        let (chooser, scratch) = try chooser(programs)
+        let origin = try #require(Origin("https://app.example.org"))
+        let answer = ConsentPrompt(surroundings: chooser.surroundings).ask(
+            origin, days: 30, until: .after(.seconds(seconds)))
+        return (answer, scratch)
+    }
+
+    @Test("Consent is what the dialog says, and a dialog that cannot show itself says nothing")
+    func consents() throws {
+        #expect(try consent(["zenity": "exit 0"]).0 == .granted)
+        #expect(try consent(["zenity": "exit 1", "kdialog": "exit 0"]).0 == .refused)
+        #expect(try consent(["zenity": "exit 255", "kdialog": "exit 0"]).0 == .granted)
+        let (_, scratch) = try consent(["zenity": #"printf '%s\n' "$@" >"$OUT/asked""#])
+        let asked = try String(contentsOfFile: scratch.path + "/asked", encoding: .utf8)
+        #expect(asked.contains("https://app.example.org") && asked.contains("30 days"))
+    }
+
+    @Test(
+        "A dialog for consent that does not answer in time is killed with all it started",
+        arguments: [
+            "sleep 1000 & echo $! >\"$OUT/pid\"; wait", "exec >/dev/null; echo $$ >\"$OUT/pid\"; exec sleep 1000",
+        ])
+    func consentTimeout(script: String) throws {
+        let (answer, scratch) = try consent(["zenity": script], seconds: 10)
+        #expect(answer == .timedOut)
+        let pid = try #require(
+            Int32(try String(contentsOfFile: scratch.path + "/pid", encoding: .utf8).trimmingCharacters(in: .newlines)))
+        let deadline = ContinuousDeadline.after(.seconds(20))
+        while Self.isRunning(pid), !deadline.hasPassed { pause(milliseconds: 5) }
+        #expect(!Self.isRunning(pid))
+    }
+
+    @Test("One question at a time has the terminal")
+    func turns() {
+        #expect(TerminalTurn.take(until: nil))
+        #expect(!TerminalTurn.take(until: .after(.milliseconds(20))))
+        TerminalTurn.giveBack()
+        #expect(TerminalTurn.take(until: .after(.seconds(20))))
+        TerminalTurn.giveBack()
     }
 
     /// A zombie that nobody has waited for does not run.

@@ -211,7 +211,7 @@ final class Desk: Sendable {
         }
     }
 
-    /// - Throws: `consentMissing` unless the user says yes; `aborted` when nobody answers in time.
+    /// - Throws: `consentMissing` unless the user says yes in time.
     func ask(_ origin: Origin, days: Int) async throws {
         guard questions.begin(origin) else {
             throw Refusal(.consentMissing, "the user has not given consent", retryAfter: 60)

@@ -16,10 +16,17 @@ struct FilePutCommand: ExchangeCommand {
     @OptionGroup var alias: AliasArguments
     @Argument(help: "Where to; the name of SOURCE at the root of the type without it.") var path: String?
     @Flag(help: "If the type has no directory, ask for one.") var createType = false
+    @Option(
+        help: ArgumentHelp("How long to wait for that answer, in seconds or as 2m (5m).", valueName: "time"))
+    var timeout: String?
     @Flag(help: "Tell the desktop when it is done.") var notify = false
     @OptionGroup var progress: ProgressOption
     @OptionGroup var application: ApplicationOption
     @OptionGroup var common: CommonOptions
+
+    func patience(_ context: CommandContext) throws(CommandFailure) -> Duration? {
+        try context.duration(timeout, option: "--timeout")
+    }
 
     func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws {
         if source == "-", path == nil { throw CommandFailure(.usage, "stdin has no name: give PATH") }

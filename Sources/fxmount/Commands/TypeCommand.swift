@@ -14,7 +14,8 @@ struct TypeCommand: ParsableCommand {
               fxmount type update clinic scans --policy write-once
             """,
         subcommands: [
-            TypeCreateCommand.self, TypeListCommand.self, TypeShowCommand.self, TypeExistsCommand.self,
+            TypeCreateCommand.self, TypeCreateDirectoriesCommand.self, TypeListCommand.self, TypeShowCommand.self,
+            TypeExistsCommand.self,
             TypeUpdateCommand.self,
             TypeDeleteCommand.self,
         ])
@@ -34,8 +35,8 @@ struct ApplicationOption: ParsableArguments {
 struct PromptOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The directory.", valueName: "dir"), completion: .directory) var path: String?
     @Flag(help: "Do not ask if --path is given and readable.") var noPrompt = false
-    @Option(help: ArgumentHelp("How long to wait for an answer, in seconds or as 2m.", valueName: "time")) var timeout:
-        String?
+    @Option(help: ArgumentHelp("How long to wait for an answer, in seconds or as 2m (5m).", valueName: "time"))
+    var timeout: String?
 
     var wish: PromptWish { noPrompt ? .onlyIfNeeded : .ask }
 

@@ -10,8 +10,15 @@ struct ExchangeDesk: Sendable {
     var shared: SharedExchange
     private var events: EventLog
 
-    /// - Parameter policy: of types that are made; nil is the configured one.
-    init(_ application: ApplicationID, policy: Policy? = nil, _ context: CommandContext) throws {
+    /// How long a question waits when nobody said: a script without a user ends.
+    static let patience = Duration.seconds(300)
+
+    /// - Parameters:
+    ///   - policy: of types that are made; nil is the configured one.
+    ///   - patience: how long a question waits; nil is `patience`.
+    init(
+        _ application: ApplicationID, policy: Policy? = nil, patience: Duration? = nil, _ context: CommandContext
+    ) throws {
         let configuration = try context.configuration()
         let directory = try context.openStateDirectory(creating: true)
         registry = try TypeRegistry(databasePath: directory.path(of: "mappings.sqlite"))
@@ -25,7 +32,8 @@ struct ExchangeDesk: Sendable {
             chooser: UserChooser(surroundings: surroundings), notices: DesktopNotices(surroundings: surroundings),
             settings: ExchangeSettings(
                 home: surroundings.environment["HOME"] ?? "/", spoolDirectory: directory.path,
-                defaultPolicy: policy ?? configured ?? .keepVersions, reserved: { CommandContext.mountPoints }))
+                defaultPolicy: policy ?? configured ?? .keepVersions,
+                promptTimeout: patience ?? ExchangeDesk.patience, reserved: { CommandContext.mountPoints }))
         exchange = shared.exchange(for: application)
     }
 
@@ -36,12 +44,17 @@ struct ExchangeDesk: Sendable {
 /// A command that uses the File Exchange API.
 protocol ExchangeCommand: RunnableCommand {
     var application: ApplicationOption { get }
+    /// How long a question of it waits.
+    func patience(_ context: CommandContext) throws(CommandFailure) -> Duration?
     func perform(_ desk: ExchangeDesk, _ context: CommandContext) throws
 }
 
 extension ExchangeCommand {
+    func patience(_ context: CommandContext) throws(CommandFailure) -> Duration? { nil }
+
     func perform(_ context: CommandContext) throws {
-        let desk = try ExchangeDesk(try application.id(context.surroundings), context)
+        let desk = try ExchangeDesk(
+            try application.id(context.surroundings), patience: try patience(context), context)
         do {
             try perform(desk, context)
         } catch let error as ExchangeError {

@@ -1,7 +1,7 @@
+internal import FXMapping
 internal import FXServe
 internal import FXSystem
 internal import Glibc
-internal import SystemPackage
 
 /// Asks the user whether an origin may work with files: with the desktop's dialogs, else on the terminal.
 struct ConsentPrompt: ConsentAsker {
@@ -26,32 +26,18 @@ struct ConsentPrompt: ConsentAsker {
 
     /// nil when the program does not exist or cannot show itself.
     private func ask(with program: String, _ arguments: [String], _ deadline: ContinuousDeadline) -> ConsentAnswer? {
-        guard
-            let child = try? ChildProcess(
-                ChildRequest(executable: program, arguments: arguments, environment: surroundings.environment))
-        else { return nil }
-        guard child.readReport(until: deadline) != nil else {
-            child.abandon()
-            return .timedOut
-        }
-        switch child.waitForExit() {
-        case 0: return .granted
-        case 1: return .refused
-        default: return nil
-        }
+        do throws(PromptFailure) {
+            switch try DesktopDialog.run(program, arguments, surroundings, until: deadline)?.code {
+            case 0: return .granted
+            case 1: return .refused
+            default: return nil
+            }
+        } catch { return .timedOut }
     }
 
-    /// One question at a time has the terminal.
-    private static let turn = Monitor(false)
-
     private static func askOnTerminal(_ question: String, _ deadline: ContinuousDeadline) -> ConsentAnswer {
-        let isOurs = turn.wait(until: deadline) { isTaken -> Bool? in
-            if isTaken { return nil }
-            isTaken = true
-            return true
-        }
-        guard isOurs != nil else { return .timedOut }
-        defer { turn.withLock { $0 = false } }
+        guard TerminalTurn.take(until: deadline) else { return .timedOut }
+        defer { TerminalTurn.giveBack() }
         let prompt = Array("\(question) [y/N] ".utf8)
         _ = unsafe prompt.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
         var line: [UInt8] = []

@@ -9,6 +9,8 @@ struct TerminalPrompt: Sendable {
 
     /// - Throws: `cancelled` for `-`, Ctrl-C, Ctrl-D or the end of the input; `timedOut`.
     func ask(_ question: DirectoryQuestion, until deadline: ContinuousDeadline?) throws(PromptFailure) -> String {
+        guard TerminalTurn.take(until: deadline) else { throw .timedOut }
+        defer { TerminalTurn.giveBack() }
         let prompt = "\(question.title) [\(displayed(question.preselected.utf8))] (Tab completes, - cancels): "
         let terminal = surroundings.environment["TERM"] == "dumb" ? nil : RawTerminal()
         defer { terminal?.restore() }
