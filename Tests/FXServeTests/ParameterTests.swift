@@ -152,6 +152,45 @@ extension ServeTests {
             #expect(try RESTPage.code(try page.download("e", "t", "f", [1])) == "801")
         }
 
+        @Test("A proposed directory that cannot be one counts as none: the user is asked, and here there is nobody")
+        func proposals() throws {
+            let served = try Served()
+            let page = served.page()
+            let file = "\(served.scratch.path)/file"
+            try "bytes".write(toFile: file, atomically: false, encoding: .utf8)
+            for path in ["relative", "../up", "/none/such", file, "/" + String(repeating: "a", count: 300), ""] {
+                let body: JSONValue = ["entity": "e", "type": "t", "initPath": .string(path), "modal": false]
+                #expect(try page.code("create-type", body) == "800", "\(path)")
+                #expect(try page.data("exist-type", ["entity": "e", "type": "t"]) == false, "\(path)")
+            }
+        }
+
+        @Test("A comma is part of a name in JSON and as a file's name, and never a way to elsewhere")
+        func commas() throws {
+            let served = try Served()
+            let directory = try served.map("e", "t")
+            let page = served.page()
+            _ = try page.data("create-dir", ["entity": "e", "type": "t", "relPath": ["a,b"]])
+            #expect(try page.download("e", "t", "c,d", [1, 2]).status == 200)
+            #expect(try page.upload("e", "t", "c,d") == [1, 2])
+            #expect(try Served.names(below: directory).sorted() == ["a,b", "c,d"])
+            for path in ["..,x", "x,..", "a,,b", ",a", "a,/b"] {
+                #expect(try RESTPage.code(try page.download("e", "t", "f", [1], relPath: [path])) == "125", "\(path)")
+            }
+            #expect(try Served.names(below: directory).sorted() == ["a,b", "c,d"])
+        }
+
+        @Test("A download without its bytes, or with them twice, is refused and leaves nothing")
+        func bytesOnce() throws {
+            let served = try Served()
+            let directory = try served.map("e", "t")
+            let page = served.page()
+            let whole = RESTPage.parts("e", "t", "f", [1])
+            #expect(try RESTPage.code(try page.download(whole.filter { $0.0 != "file" })) == "125")
+            #expect(try RESTPage.code(try page.download(whole + [("file", [2])])) == "125")
+            #expect(try Served.names(below: directory).isEmpty)
+        }
+
         @Test("A symbolic link leads nowhere, in the middle of a path or at its end")
         func links() throws {
             let served = try Served()
