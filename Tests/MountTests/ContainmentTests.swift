@@ -112,6 +112,32 @@ extension MountTests {
             }
         }
 
+        @Test(
+            "A directory of the type bound a second time inside it leaves the first one where it is, also when listed",
+            .root)
+        func boundTwice() throws {
+            try withMount { mounted in
+                let behind = mounted.backing("data")
+                // One is listed before it and one after it, whatever the order of the file system.
+                for name in ["again", "original", "later"] { Sys.mkdir("\(behind)/\(name)") }
+                try Sys.write("\(behind)/original/f", "inside")
+                #expect(try Sys.text("\(mounted.alias())/original/f") == "inside")
+                for name in ["again", "later"] { try sh("mount --bind '\(behind)/original' '\(behind)/\(name)'") }
+                defer { for name in ["again", "later"] { _ = try? run(["umount", "-l", "\(behind)/\(name)"]) } }
+                // The kernel knows the directory; a listing with the status of each entry meets it under both names.
+                let path = mounted.alias()
+                for _ in 0..<3 {
+                    let listed = try run(["ls", "-l", path]).output
+                    #expect(["again", "original", "later"].allSatisfy { listed.contains($0) }, "\(listed)")
+                    #expect(Sys.writing("\(path)/original/f", "more") == .ok)
+                    #expect(Sys.mkdir("\(path)/original/d") == .ok)
+                    #expect(try run(["rmdir", "\(behind)/original/d"]).code == 0)
+                }
+                // Its versions are where its path says, and only there.
+                #expect(try run(["ls", "\(behind)/.fxversions"]).output == "original\n")
+            }
+        }
+
         @Test("Names are bytes: newline, non-UTF-8, 255 bytes, leading dashes")
         func names() throws {
             try withMount { mounted in

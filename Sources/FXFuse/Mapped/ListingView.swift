@@ -30,11 +30,12 @@ struct ListingView {
 
     /// nil for a mount point below the directory, which is somebody else's tree.
     private func found(_ name: Name, _ seen: FileStatus, _ status: ListingStatus) -> Found? {
+        // First of all: the same directory bound a second time has the key of one that is known, which stays where it is.
+        if seen.mountID != gate.status.mountID { return nil }
         let key = NodeKey.mapped(type: gate.type.id, device: seen.device, inode: seen.inode)
         guard let known = status.known(key), known.isFound(again: seen, as: name, in: directory) else {
             return try? directory.found(name, seen)
         }
-        if seen.mountID != gate.status.mountID { return nil }
         return Found(node: known, status: directory.shown(seen, by: gate))
     }
 }

@@ -118,7 +118,6 @@ extension RemoteTree {
             var committed = revision.row(entry: id, modified: modified)
             committed.state = .committed
             let left = leftovers.map { [JournalChange.putDiscard($0)] } ?? []
-            // Nobody waits for it: after a crash the service is asked, and says that it has it.
             // What was refused before goes to `recovered/`, also after a crash, and not to the service.
             let history = superseded.map { old in
                 var row = old.row(entry: id, modified: modified)
@@ -126,6 +125,7 @@ extension RemoteTree {
                 return JournalChange.putRevision(row)
             }
             let changes = history + [.putRevision(committed), .dropContent(revision.id)] + left
+            // Nobody waits for it: after a crash the service is asked, and says that it has it.
             services.journal.enqueue(
                 changes,
                 whenWritten: { [self] result in
