@@ -14,8 +14,11 @@ final class Journal: Sendable {
 
     private struct Pending {
         var changes: [JournalChange] = []
-        var completions: [Completion] = []
-        var isUrgent = false
+        /// Of callers that are waited for; they hear of it before the others.
+        var urgent: [Completion] = []
+        var others: [Completion] = []
+        var isUrgent: Bool { !urgent.isEmpty }
+        var isEmpty: Bool { changes.isEmpty && urgent.isEmpty && others.isEmpty }
         var isStopping = false
         /// The thread sleeps until there is something; at other times it looks again by itself.
         var isIdle = false
@@ -75,7 +78,7 @@ final class Journal: Sendable {
         // A thread that gathers company is not woken for it.
         pending.withLock(waking: { $0.isIdle ? .all : .nobody }) { state in
             state.changes += changes
-            if let completion { state.completions.append(completion) }
+            if let completion { state.others.append(completion) }
         }
     }
 
@@ -83,8 +86,7 @@ final class Journal: Sendable {
     func enqueue(_ changes: [JournalChange], _ completion: @escaping Completion) {
         pending.withLock {
             $0.changes += changes
-            $0.completions.append(completion)
-            $0.isUrgent = true
+            $0.urgent.append(completion)
         }
     }
 
@@ -121,7 +123,7 @@ final class Journal: Sendable {
             } else {
                 keep(batch.changes)
             }
-            for completion in batch.completions { completion(outcome) }
+            for completion in batch.urgent + batch.others { completion(outcome) }
         }
     }
 
@@ -145,7 +147,7 @@ final class Journal: Sendable {
 
     private func nextBatch() -> Pending? {
         let something = pending.wait { (state: inout Pending) -> Bool? in
-            state.isIdle = !state.isStopping && state.changes.isEmpty && state.completions.isEmpty
+            state.isIdle = !state.isStopping && state.isEmpty
             return state.isIdle ? nil : true
         }
         if something == nil { return nil }
@@ -153,11 +155,11 @@ final class Journal: Sendable {
         let patience = pending.withLock { $0.isFailing ? Journal.patienceAfterFailure : Journal.patience }
         _ = pending.wait(until: .after(patience)) { state in state.isUrgent || state.isStopping ? true : nil }
         return pending.withLock { state in
-            if state.isStopping, state.changes.isEmpty, state.completions.isEmpty { return nil }
+            if state.isStopping, state.isEmpty { return nil }
             let batch = state
             state.changes = []
-            state.completions = []
-            state.isUrgent = false
+            state.urgent = []
+            state.others = []
             state.isFailing = false
             return batch
         }

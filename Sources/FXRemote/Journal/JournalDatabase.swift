@@ -132,7 +132,7 @@ struct JournalDatabase: Sendable {
     func commit(_ changes: [JournalChange]) throws(RemoteError) {
         do {
             try queue.write { database in
-                for change in changes { try JournalDatabase.apply(change, to: database) }
+                for change in changes.effective { try JournalDatabase.apply(change, to: database) }
             }
         } catch { throw JournalDatabase.typed(error) }
     }

@@ -138,6 +138,29 @@ enum JournalChange: Sendable, Equatable {
     case dropContents
 }
 
+extension [JournalChange] {
+    /// The same without what a later change of the same row makes void.
+    var effective: [JournalChange] {
+        if count < 2 { return self }
+        var entries: Set<EntryID> = []
+        var revisions: Set<RevisionID> = []
+        var contents: Set<RevisionID> = []
+        let kept = reversed().filter { change in
+            switch change {
+            case .put(let row): entries.insert(row.id).inserted
+            case .dropEntry(let id): entries.insert(id).inserted
+            case .putRevision(let row): revisions.insert(row.id).inserted
+            case .dropRevision(let id):
+                // Both its rows.
+                [contents.insert(id).inserted, revisions.insert(id).inserted].contains(true)
+            case .putContent(let id, _), .dropContent(let id): contents.insert(id).inserted
+            case .putDiscard, .dropDiscard, .dropContents: true
+            }
+        }
+        return kept.reversed()
+    }
+}
+
 /// Everything the journal knows, as read at the start.
 struct JournalContents: Sendable {
     var entries: [EntryRow] = []

@@ -143,6 +143,9 @@ public final class TransferService: Sendable {
         }
         services.cache?.stop(until: deadline)
         services.journal.stop()
+        do throws(RemoteError) { try services.spool.close() } catch {
+            services.events.record("spool_not_freed", [.init("error", .string(error.message))])
+        }
         // What they wait for is sealed and goes on at the next start; the calls must not hang.
         for tree in trees { tree.waits.finishAll(.failure(.interrupted)) }
     }

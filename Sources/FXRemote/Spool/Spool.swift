@@ -9,6 +9,7 @@ internal import SystemPackage
 final class Spool: Sendable {
     private let directory: OwnedDescriptor
     private let recovered: OwnedDescriptor
+    private let spares: SpareFiles
     private let prefix: String
     private let counter = Atomic<UInt64>(0)
 
@@ -17,12 +18,13 @@ final class Spool: Sendable {
     /// At the end of the name of what is recovered without its beginning.
     private static let incompleteEnding = Array(".incomplete".utf8)
 
-    /// Makes `spool/` and `recovered/` in the state directory.
+    /// Makes `spool/`, `spare/` and `recovered/` in the state directory, and empties `spare/`.
     init(stateDirectory path: String) throws(RemoteError) {
         do throws(Errno) {
             let stateDirectory = try OwnedDescriptor.open(absolute: path, .directory)
             directory = try Spool.directory("spool", in: stateDirectory)
             recovered = try Spool.directory("recovered", in: stateDirectory)
+            spares = try SpareFiles(try Spool.directory("spare", in: stateDirectory))
         } catch { throw .local(error, during: .spool) }
         var generator = SystemRandomNumberGenerator()
         prefix = String(generator.next() as UInt64, radix: 16)
@@ -45,15 +47,27 @@ final class Spool: Sendable {
     func create(_ upload: UploadID, path: RelativePath) throws(RemoteError) -> SpoolFile {
         do throws(Errno) {
             guard let name = try? Name(upload.text) else { throw .invalidArgument }
-            let descriptor = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
+            let descriptor = try open(new: name)
             // Only a hint for recovery: a file system without attributes loses the hint, not the bytes.
             try? descriptor.setAttribute(Spool.pathAttribute, to: path.bytes)
             return SpoolFile(name: name, descriptor: descriptor)
         } catch { throw .local(error, during: .spool) }
     }
 
-    func open(_ name: Name) throws(RemoteError) -> SpoolFile {
-        do throws(Errno) { return SpoolFile(name: name, descriptor: try directory.open(name, .readWrite)) } catch {
+    private func open(new name: Name) throws(Errno) -> OwnedDescriptor {
+        if try spares.take(as: name, in: directory) { return try directory.open(name, .readWrite) }
+        return try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
+    }
+
+    /// - Parameter uses: of the content, if its spool file is ever to be used again.
+    func open(_ name: Name, uses: SpoolUses? = nil) throws(RemoteError) -> SpoolFile {
+        // Before it is opened: see `SpoolUses`.
+        uses?.begin()
+        do throws(Errno) {
+            let descriptor = try directory.open(name, .readWrite)
+            return SpoolFile(name: name, descriptor: descriptor, uses: uses)
+        } catch {
+            uses?.end()
             throw .local(error, during: .spool)
         }
     }
@@ -91,6 +105,21 @@ final class Spool: Sendable {
         do throws(Errno) { try SpoolRemoval.remove(name, from: directory, because: reason) } catch {
             throw .local(error, during: .spool)
         }
+    }
+
+    /// Takes the spool file of a small committed content away, as `remove` does, and keeps it empty for a later draft if
+    /// nobody has it open.
+    /// - Parameter file: the one open file that the caller has of it, if any.
+    func reuse(_ name: Name, file: SpoolFile?, uses: SpoolUses) throws(RemoteError) {
+        do throws(Errno) {
+            if try spares.keep(name, file: file, from: directory, uses: uses) { return }
+        } catch { throw .local(error, during: .spool) }
+        try remove(name, because: .committed)
+    }
+
+    /// Removes the spare files and keeps no more.
+    func close() throws(RemoteError) {
+        do throws(Errno) { try spares.close() } catch { throw .local(error, during: .spool) }
     }
 
     func names() throws(RemoteError) -> [Name] {

@@ -7,11 +7,17 @@ internal import SystemPackage
 final class SpoolFile: Sendable, UploadContent, CommittedContent, LocalContent {
     let name: Name
     let descriptor: OwnedDescriptor
+    /// It counts in them as long as it is open.
+    let uses: SpoolUses
 
-    init(name: Name, descriptor: consuming OwnedDescriptor) {
+    /// - Parameter uses: of its content, and `begin` was called already; nil for one that nobody else opens.
+    init(name: Name, descriptor: consuming OwnedDescriptor, uses: SpoolUses? = nil) {
         self.name = name
         self.descriptor = descriptor
+        self.uses = uses ?? SpoolUses(1)
     }
+
+    deinit { uses.end() }
 
     var identity: FileIdentity? { (try? descriptor.status())?.identity }
 

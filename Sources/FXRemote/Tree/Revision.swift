@@ -12,6 +12,7 @@ final class Revision: Sendable {
     let upload: UploadID
     let spool: Spool
     let spoolName: Name
+    let spoolUses: SpoolUses
     /// Draft removal and replacement are for this user.
     let owner: UInt32
     /// For services that want one with each chunk.
@@ -72,6 +73,7 @@ final class Revision: Sendable {
         self.spool = spool
         self.owner = owner
         spoolName = file.name
+        spoolUses = file.uses
         chunkDigests = ChunkDigests(terms.facts)
         monitor = Monitor(
             State(
@@ -86,6 +88,7 @@ final class Revision: Sendable {
         self.spool = spool
         self.owner = owner
         self.spoolName = spoolName
+        spoolUses = SpoolUses()
         chunkDigests = ChunkDigests(terms.facts)
         var state = State(
             phase: row.state, size: row.size.rawValue, machine: UploadMachine(terms: terms, row: row),
@@ -160,7 +163,7 @@ final class Revision: Sendable {
     /// The spool file; opened again when it was given back.
     func content() throws(RemoteError) -> SpoolFile {
         if let file = monitor.withLock({ $0.file }) { return file }
-        let opened = try spool.open(spoolName)
+        let opened = try spool.open(spoolName, uses: spoolUses)
         return monitor.withLock {
             if let file = $0.file { return file }
             $0.file = opened
@@ -175,6 +178,20 @@ final class Revision: Sendable {
             return $0.file.take()
         }
         _ = consume released
+    }
+
+    /// Its spool file may become that of another draft once it is committed. After a power cut its old name may have any
+    /// bytes then: those of a small file are not looked for there.
+    var isReusable: Bool { monitor.withLock { $0.isJournalled } }
+
+    /// Frees the blocks of a content that the journal knows as committed.
+    func freeContent() throws(RemoteError) {
+        if !isReusable {
+            releaseContent()
+            return try spool.remove(spoolName, because: .committed)
+        }
+        let file = monitor.withLock { $0.file.take() }
+        try spool.reuse(spoolName, file: file, uses: spoolUses)
     }
 
     /// Writes all of `buffer`, or nothing.
@@ -297,6 +314,8 @@ final class Revision: Sendable {
     }
 
     private func reserve(_ range: Range<UInt64>, of file: SpoolFile, sizeBefore: UInt64) throws(Errno) {
+        // A file system takes the space of a few pages when they are written, and the seal reports what it cannot.
+        if range.upperBound <= JournalRoom.largestContent { return }
         let plan: Range<UInt64>? = monitor.withLock { state in
             if state.reserved.lowerBound <= range.lowerBound, range.upperBound <= state.reserved.upperBound {
                 return nil

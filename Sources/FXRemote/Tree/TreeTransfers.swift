@@ -138,7 +138,7 @@ extension RemoteTree {
         }
         for row in discards + [leftovers].compactMap({ $0 }) { discard(row) }
         // Handles may keep the revision; its blocks are to be free again.
-        revision.releaseContent()
+        if isKept || !revision.isReusable { revision.releaseContent() }
         if let replaced = upload.replaces?.remoteID, replaced != file.remoteID { forgetCached([replaced]) }
         for old in superseded { keepSuperseded(old, of: upload.path) }
         record(
@@ -159,7 +159,7 @@ extension RemoteTree {
     /// A committed content needs its spool file no more.
     private func freeSpool(of revision: Revision) {
         do throws(RemoteError) {
-            try services.spool.remove(revision.spoolName, because: .committed)
+            try revision.freeContent()
             services.journal.enqueue([.dropRevision(revision.id)])
         } catch {
             services.events.record("spool_not_freed", [.init("error", .string(error.message))])
