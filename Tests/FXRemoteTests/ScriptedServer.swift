@@ -27,11 +27,17 @@ final class ScriptedServer: Sendable {
         let state = Monitor(State())
     }
 
-    init(host: String = "127.0.0.1", _ script: @escaping Script) throws {
+    /// - Parameter receiveBuffer: what the kernel takes in advance for each connection, in bytes; nil leaves it to the
+    ///   kernel, which may take tens of MiB.
+    init(host: String = "127.0.0.1", receiveBuffer: Int32? = nil, _ script: @escaping Script) throws {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(socket >= 0)
         var one: Int32 = 1
         setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        // Connections have it of the listening socket (tcp(7)).
+        if var size = receiveBuffer {
+            setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         inet_pton(AF_INET, host, &address.sin_addr)

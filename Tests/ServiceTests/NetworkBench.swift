@@ -88,13 +88,15 @@ final class NetworkBench: Sendable {
     }
 
     /// A clean place at the service, a proxy without rules that counts from 1, and a new backend.
-    func run(allowsDelete: Bool = false, maximumBody: ByteCount? = nil) throws -> Run {
+    func run(
+        allowsDelete: Bool = false, maximumBody: ByteCount? = nil, options: HTTPOptions = HTTPOptions()
+    ) throws -> Run {
         try pair?.reset()
         try vault?.reset()
         try tus?.reset()
         try streams?.reset()
         try proxy.reset()
-        let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"))
+        let transport = try CurlTransport(try HTTPOrigin("http://127.0.0.1:\(proxy.port)"), options: options)
         let prefix = "net-\(UInt64.random(in: 0...(.max)))/"
         switch kind {
         case .mft: return Run(self, mftService(transport), transport, prefix: "", parent: .root)

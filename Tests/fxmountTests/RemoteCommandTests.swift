@@ -90,6 +90,17 @@ struct RemoteCommandTests {
         for result in all { #expect(!"\(result)".contains("hunter2"), "\(result)") }
     }
 
+    @Test("A limit for a second is written, and shown with where it comes from")
+    func rateLimit() throws {
+        let added = try fxmount(
+            "remote", "add", "drop", "--kind", "tus", "--url", "https://x.example/files", "--rate-limit", "2 MiB",
+            "--json")
+        #expect(added.code == 0 && added.json?["settings"]?["rate_limit"]?["value"]?.string == "2MiB", "\(added)")
+        #expect(fxmount.text.contains("rate_limit = \"2MiB\"\n"), "\(fxmount.text)")
+        let shown = try fxmount("remote", "show", "drop")
+        #expect(shown.code == 0 && shown.output.contains("rate_limit") && shown.output.contains("2MiB"), "\(shown)")
+    }
+
     @Test("The first remote besides local says what becomes of local")
     func first() throws {
         let added = try fxmount("remote", "add", "drop", "--kind", "tus", "--url", "https://x.example/files")
@@ -136,6 +147,9 @@ struct RemoteCommandTests {
             (["b", "--kind", "tus", "--url", "https://x", "--op-timeout", "soon"], 2, "--op-timeout"),
             (["b", "--kind", "tus", "--url", "https://x", "--token-env", "A", "--token-file", "/t"], 2, "only one"),
             (["b", "--kind", "local", "--delete"], 10, "never removes"),
+            (["b", "--kind", "local", "--rate-limit", "1MiB"], 2, "no --rate-limit"),
+            (["b", "--kind", "tus", "--url", "https://x", "--rate-limit", "fast"], 2, "--rate-limit"),
+            (["b", "--kind", "tus", "--url", "https://x", "--rate-limit", "127KiB"], 10, "too little"),
         ]
         for (arguments, code, words) in cases {
             let log = "\(arguments)"

@@ -95,6 +95,30 @@ struct RemoteSettingsTests {
         #expect(refusal(Self.tera + course)?.message.contains("only remotes of kind itslearning") == true)
     }
 
+    @Test("rate_limit is a size of its own, for network kinds, and enough for every connection")
+    func rateLimit() throws {
+        #expect(try remote(Self.tus).size("rate_limit") == nil)
+        #expect(try remote(Self.tus + "rate_limit = \"2 MB\"\n").size("rate_limit") == ByteCount(2_000_000))
+        #expect(try remote(Self.tus + "rate_limit = \"128KiB\"\n").size("rate_limit") == .kibibytes(128))
+        let one = "connections = 1\nrate_limit = \"16KiB\"\n"
+        #expect(try remote(Self.tus + one).size("rate_limit") == .kibibytes(16))
+        let refused = [
+            ("rate_limit = \"0\"\n", "0B a second is too little"), ("rate_limit = \"127KiB\"\n", "connections = 8"),
+            ("connections = 64\nrate_limit = \"1023KiB\"\n", "connections = 64"),
+            ("rate_limit = \"-1MiB\"\n", "expected a size"), ("rate_limit = \"fast\"\n", "expected a size"),
+            ("rate_limit = \"1MiB/s\"\n", "expected a size"), ("rate_limit = \"\"\n", "expected a size"),
+            ("rate_limit = 1000000\n", "expected a size"),
+        ]
+        for (text, words) in refused {
+            let failure = refusal(Self.tus + text)
+            #expect(failure?.status == .configuration, "\(text)")
+            #expect(failure?.message.contains(words) == true, "\(text): \(failure?.message ?? "accepted")")
+        }
+        #expect(refusal(Self.tus + "rate_limit = \"1KiB\"\n")?.hint?.contains("\"128KiB\"") == true)
+        let local = refusal("[remotes.a]\nkind = \"local\"\nrate_limit = \"1MiB\"\n")
+        #expect(local?.message.contains("only remotes of kind mft, opentera, itslearning, s3, tus have") == true)
+    }
+
     @Test("The kind to know for a missing key is named, with the line of the section")
     func missing() {
         let failure = refusal("\n[remotes.a]\nkind = \"s3\"\nbucket = \"b\"\n")

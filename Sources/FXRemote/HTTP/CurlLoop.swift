@@ -25,14 +25,18 @@ final class CurlLoop {
     private let origin: HTTPOrigin
     private let options: HTTPOptions
     private let log: Logger
+    /// nil without a limit.
+    private let rates: TransferRates?
     private var free: [CurlSlot] = []
     private var active: [CurlSlot] = []
+    private var slotsMade = 0
 
     init(_ core: CurlCore, _ origin: HTTPOrigin, _ options: HTTPOptions, _ log: Logger) {
         self.core = core
         self.origin = origin
         self.options = options
         self.log = log
+        rates = options.bytesPerSecond.map { TransferRates(limit: $0, now: .now()) }
         let idleConnections = max(1, options.maximumConnections)
         _ = unsafe fx_curl_multi_set_long(core.multi.raw, CURLMOPT_MAXCONNECTS, idleConnections)
     }
@@ -53,10 +57,11 @@ final class CurlLoop {
     /// Lets libcurl work, ends what has ended, and sleeps when that was nothing.
     /// - Returns: true when somebody waiting may begin now.
     private func perform(until next: ContinuousDeadline?) -> Bool {
+        var hasEnded = giveTurns()
         var running: Int32 = 0
         let status = unsafe curl_multi_perform(core.multi.raw, &running)
-        var hasEnded = status != CURLM_OK && !active.isEmpty
-        if hasEnded {
+        if status != CURLM_OK, !active.isEmpty {
+            hasEnded = true
             // Out of memory or a mistake of ours: nothing that is under way can be trusted to end by itself.
             log.error("libcurl failed", metadata: ["code": "\(status.rawValue)"])
             for slot in active { end(slot, .failure(slot.isSent ? .cut(isSent: true) : .overloaded)) }
@@ -69,7 +74,7 @@ final class CurlLoop {
 
     private func begin(_ exchange: Exchange) {
         if let failure = CurlLoop.refusal(of: exchange.request) { return answer(exchange, .failure(failure)) }
-        guard let slot = free.popLast() ?? CurlSlot() else { return answer(exchange, .failure(.overloaded)) }
+        guard let slot = free.popLast() ?? newSlot() else { return answer(exchange, .failure(.overloaded)) }
         let isReady = slot.prepare(exchange, origin, options)
         guard isReady, unsafe curl_multi_add_handle(core.multi.raw, slot.easy.raw) == CURLM_OK else {
             _ = slot.finish()
@@ -77,7 +82,11 @@ final class CurlLoop {
             return answer(exchange, .failure(.overloaded))
         }
         active.append(slot)
-        shareLimit()
+    }
+
+    private func newSlot() -> CurlSlot? {
+        slotsMade += 1
+        return CurlSlot(slotsMade, rates)
     }
 
     private static func refusal(of request: HTTPRequest) -> HTTPFailure? {
@@ -94,14 +103,28 @@ final class CurlLoop {
             guard unsafe message.pointee.msg == CURLMSG_DONE else { continue }
             let code = unsafe message.pointee.data.result
             let raw = unsafe message.pointee.easy_handle
-            guard let slot = active.first(where: { unsafe $0.easy.raw == raw }), let work = slot.work else {
+            guard let slot = active.first(where: { unsafe $0.easy.raw == raw }) else { continue }
+            hasEnded = true
+            end(slot, code)
+        }
+        return hasEnded
+    }
+
+    /// Lets those go on whose turn it is to move bytes under the limit.
+    /// - Returns: true when one has ended by that.
+    private func giveTurns() -> Bool {
+        guard let rates else { return false }
+        let now = ContinuousDeadline.now()
+        var hasEnded = false
+        while let number = rates.next(at: now) {
+            guard let slot = active.first(where: { $0.number == number }) else {
+                rates.leave(number)
                 continue
             }
+            let code = slot.resume()
+            if code == CURLE_OK { continue }
+            end(slot, code)
             hasEnded = true
-            let text = slot.reason(code)
-            let result = CurlOutcome.result(
-                code, ended: work.ended, answer: work.answer, isSent: slot.isSent, text: text)
-            end(slot, result)
         }
         return hasEnded
     }
@@ -118,19 +141,21 @@ final class CurlLoop {
         return hasEnded
     }
 
+    /// Ends what libcurl is through with.
+    private func end(_ slot: CurlSlot, _ code: CURLcode) {
+        guard let work = slot.work else { return }
+        let text = slot.reason(code)
+        end(
+            slot,
+            CurlOutcome.result(code, ended: work.ended, answer: work.answer, isSent: slot.isSent, text: text))
+    }
+
     private func end(_ slot: CurlSlot, _ result: Result<HTTPResponse, HTTPFailure>) {
         _ = unsafe curl_multi_remove_handle(core.multi.raw, slot.easy.raw)
         active.removeAll { $0 === slot }
         let work = slot.finish()
         free.append(slot)
-        shareLimit()
         if let work { answer(work.exchange, result) }
-    }
-
-    private func shareLimit() {
-        guard let limit = options.bytesPerSecond, !active.isEmpty else { return }
-        let share = max(1, Int64(clamping: limit.rawValue) / Int64(active.count))
-        for slot in active { CurlSetter(slot.easy).limit(share) }
     }
 
     private func answer(_ exchange: Exchange, _ result: Result<HTTPResponse, HTTPFailure>) {
@@ -152,7 +177,7 @@ final class CurlLoop {
 
     /// Until a connection is ready, somebody calls `wake`, or a deadline passes.
     private func sleep(until next: ContinuousDeadline?) {
-        let looks = active.compactMap(\.nextLook) + (next.map { [$0] } ?? [])
+        let looks = active.compactMap(\.nextLook) + [next, rates?.nextTurn].compactMap { $0 }
         let span = looks.min().map { Int32(clamping: $0.remaining.milliseconds) } ?? Int32.max
         _ = unsafe curl_multi_poll(core.multi.raw, nil, 0, span, nil)
     }

@@ -85,12 +85,6 @@ struct CurlSetter: ~Copyable {
         return !isGood.contains(false)
     }
 
-    /// Bytes a second for this handle in each direction; 0 for no limit. Also while it is under way.
-    func limit(_ bytesPerSecond: Int64) {
-        _ = size(CURLOPT_MAX_SEND_SPEED_LARGE, bytesPerSecond)
-        _ = size(CURLOPT_MAX_RECV_SPEED_LARGE, bytesPerSecond)
-    }
-
     func list(_ option: CURLoption, _ head: UnsafeMutablePointer<curl_slist>?) -> Bool {
         unsafe fx_curl_set_list(raw, option, head) == CURLE_OK
     }
@@ -129,9 +123,13 @@ private func slot(_ raw: UnsafeMutableRawPointer?) -> CurlSlot? {
 private func takeBody(_ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ raw: UnsafeMutableRawPointer?)
     -> Int
 {
-    let isTaken = unsafe slot(raw)?.receive(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? false
+    let piece = unsafe slot(raw)?.receive(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? .refused
+    return switch piece {
+    case .moved(let moved): moved
+    case .later: Int(CURL_WRITEFUNC_PAUSE)
     // Anything but the count is an error to libcurl.
-    return isTaken ? size * count : Int(CURL_WRITEFUNC_ERROR)
+    case .refused: Int(CURL_WRITEFUNC_ERROR)
+    }
 }
 
 private func takeLine(_ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ raw: UnsafeMutableRawPointer?)
@@ -144,8 +142,13 @@ private func takeLine(_ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ coun
 private func giveBody(_ space: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ raw: UnsafeMutableRawPointer?)
     -> Int
 {
-    unsafe slot(raw)?.readBody(into: UnsafeMutableRawBufferPointer(start: space, count: size * count))
-        ?? Int(CURL_READFUNC_ABORT)
+    let piece =
+        unsafe slot(raw)?.readBody(into: UnsafeMutableRawBufferPointer(start: space, count: size * count)) ?? .refused
+    return switch piece {
+    case .moved(let moved): moved
+    case .later: Int(CURL_READFUNC_PAUSE)
+    case .refused: Int(CURL_READFUNC_ABORT)
+    }
 }
 
 private func seekBody(_ raw: UnsafeMutableRawPointer?, _ offset: curl_off_t, _ origin: Int32) -> Int32 {

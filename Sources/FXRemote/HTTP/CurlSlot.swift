@@ -8,6 +8,10 @@ internal import FXSystem
 @safe
 final class CurlSlot {
     let easy: EasyHandle
+    /// Different for every slot of a transport.
+    let number: SharedRate.Member
+    /// nil without a limit.
+    private let rates: TransferRates?
     private let errorText: UnsafeMutablePointer<CChar>
     private var lines = FieldLines()
     private(set) var work: Work?
@@ -24,11 +28,28 @@ final class CurlSlot {
         var silence: Silence
         /// What libcurl counted when it was last asked: received and sent.
         var counted: (Int64, Int64) = (0, 0)
+
+        /// Its body is a part of a file.
+        var sendsContent: Bool { if case .content = exchange.request.body { true } else { false } }
+        /// Its answer is a part of a file.
+        var receivesContent: Bool { exchange.request.sink != nil }
     }
 
-    init?() {
+    /// What became of a piece of a body.
+    enum Piece {
+        /// So many bytes of it.
+        case moved(Int)
+        /// It has to wait for its turn; `resume` goes on with it.
+        case later
+        /// The exchange has to end.
+        case refused
+    }
+
+    init?(_ number: SharedRate.Member, _ rates: TransferRates?) {
         guard let easy = EasyHandle() else { return nil }
         self.easy = easy
+        self.number = number
+        self.rates = rates
         unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     }
@@ -41,7 +62,8 @@ final class CurlSlot {
         work = Work(
             exchange: exchange, answer: AnswerCollector(collects: request.collects, sink: request.sink),
             body: BodyReader(request.body),
-            silence: Silence(limit: request.deadlines.idle, now: .now()))
+            silence: Silence(
+                limit: min(request.deadlines.idle, options.longestSilence ?? request.deadlines.idle), now: .now()))
         unsafe errorText[0] = 0
         lines = FieldLines()
         var isGood = true
@@ -57,6 +79,7 @@ final class CurlSlot {
     /// Ends the work here; the handle is free then.
     func finish() -> Work? {
         defer { work = nil }
+        rates?.leave(number)
         return work
     }
 
@@ -77,8 +100,18 @@ final class CurlSlot {
     func overdue(at now: ContinuousDeadline) -> HTTPFailure? {
         guard let work else { return nil }
         if let end = work.exchange.end, end <= now { return .timedOut(isSent: isSent) }
+        // Who waits for its turn here is not silent.
+        if rates?.isWaiting(number) == true { self.work?.silence.moved(at: now) }
         if work.silence.wantsSample(at: now) { self.work?.silence.sample(SocketCount.bytes(of: easy), at: now) }
         return self.work?.silence.isOver(at: now) == true ? .timedOut(isSent: isSent) : nil
+    }
+
+    /// Goes on with what had to wait for its turn, perhaps by receiving on the spot.
+    /// - Returns: anything but success when the exchange has to end; success when libcurl is through with it already.
+    func resume() -> CURLcode {
+        let code = unsafe curl_easy_pause(easy.raw, Int32(CURLPAUSE_RECV_CONT | CURLPAUSE_SEND_CONT))
+        // It has no connection any more: how it ended comes as a message.
+        return code == CURLE_BAD_FUNCTION_ARGUMENT ? CURLE_OK : code
     }
 
     /// When to call `overdue` again.
@@ -101,11 +134,16 @@ final class CurlSlot {
 
 /// What libcurl calls, on the transport's thread.
 extension CurlSlot {
-    /// A piece of the body; false ends the exchange.
-    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        work?.silence.moved(at: .now())
-        guard let verdict = unsafe work?.answer.take(bytes) else { return false }
-        return goesOn(verdict)
+    /// A piece of the body, to be taken as a whole.
+    func receive(_ bytes: UnsafeRawBufferPointer) -> Piece {
+        let now = ContinuousDeadline.now()
+        work?.silence.moved(at: now)
+        if let rates, work?.receivesContent == true, bytes.count > 0, !rates.allowsReceiving(number, at: now) {
+            return .later
+        }
+        rates?.received(bytes.count, by: number)
+        guard let verdict = unsafe work?.answer.take(bytes) else { return .refused }
+        return goesOn(verdict) ? .moved(bytes.count) : .refused
     }
 
     func receive(line bytes: UnsafeRawBufferPointer) -> Bool {
@@ -121,14 +159,21 @@ extension CurlSlot {
         return false
     }
 
-    /// nil when the content cannot be read.
-    func readBody(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        work?.silence.moved(at: .now())
+    /// Fills some of `buffer` with what comes next of the body.
+    func readBody(into buffer: UnsafeMutableRawBufferPointer) -> Piece {
+        let now = ContinuousDeadline.now()
+        work?.silence.moved(at: now)
+        var room = buffer.count
+        if let rates, work?.sendsContent == true { room = min(room, rates.allowanceToSend(number, at: now)) }
+        if room == 0, buffer.count > 0 { return .later }
         do throws(RemoteError) {
-            return try unsafe work?.body.read(into: buffer)
+            let place = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<room])
+            guard let count = try unsafe work?.body.read(into: place) else { return .refused }
+            rates?.sent(count, by: number)
+            return .moved(count)
         } catch {
             work?.ended = .fail(.unreadable(error))
-            return nil
+            return .refused
         }
     }
 

@@ -12,8 +12,11 @@ public struct HTTPOptions: Sendable, Equatable {
     /// How many exchanges may be under way at once; each has a connection of its own, unless HTTP/2 shares one.
     /// Further ones wait their turn. More than the engine's uploads, so that a listing finds room beside them.
     public var maximumConnections = HTTPOptions.standardConnections
-    /// For all exchanges together, in each direction; nil for no limit.
+    /// For the contents of all exchanges together, in each direction; nil for no limit. At least `slowestTransfer` for
+    /// each of them that may be under way, else services give up on some.
     public var bytesPerSecond: ByteCount?
+    /// The longest time without a byte on a connection, where a request would wait longer; nil leaves it to them.
+    public var longestSilence: Duration?
     /// Sent as `User-Agent` unless a request brings its own.
     public var userAgent = "fxmount"
 
@@ -21,4 +24,7 @@ public struct HTTPOptions: Sendable, Equatable {
 
     /// Enough for eight uploads, eight ranges being read and a few listings.
     public static let standardConnections = 20
+
+    /// A second: the slowest line the backends reckon with when they say how long a range may take.
+    public static let slowestTransfer = ByteCount.kibibytes(16)
 }

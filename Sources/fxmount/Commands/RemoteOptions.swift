@@ -46,6 +46,8 @@ struct RemoteOptions: ParsableArguments {
     var caFile: String?
     @Flag(help: "Takes any certificate. Unsafe.") var insecure = false
     @Option(help: ArgumentHelp("How old a listing may be.", valueName: "time")) var listingTtl: String?
+    @Option(help: ArgumentHelp("Bytes of files a second, in each direction.", valueName: "size"))
+    var rateLimit: String?
 
     /// What was given, by key, in the order in which it is to be written.
     func given(_ context: CommandContext) throws(CommandFailure) -> [(key: String, option: String, words: [String])] {
@@ -83,6 +85,7 @@ struct RemoteOptions: ParsableArguments {
         add("ca_file", caFile.map(context.absolute))
         add("insecure", insecure ? "true" : nil)
         add("listing_ttl", listingTtl)
+        add("rate_limit", rateLimit)
         return found
     }
 }

@@ -141,5 +141,7 @@ extension SettingKey {
         SettingKey(path: "insecure", kind: .bool, standard: .bool(false)),
         SettingKey(
             path: "listing_ttl", kind: .duration, standard: .duration(RemoteConfiguration.standardListingTTL)),
+        // A second, in each direction; none for no limit.
+        SettingKey(path: "rate_limit", kind: .size),
     ]
 }

@@ -133,6 +133,18 @@ extension RemoteSettings {
         }
     }
 
+    /// Under a limit below that some of the transfers would stand still for so long that services give them up.
+    private func checkRate(_ table: String, _ line: Int?, of file: ConfigurationFile) throws(CommandFailure) {
+        guard let rate = size("rate_limit") else { return }
+        let connections = integer("connections") ?? RemoteConfiguration.standardConnections
+        let least = ByteCount(HTTPOptions.slowestTransfer.rawValue * UInt64(max(1, connections)))
+        if rate >= least { return }
+        throw file.wrong(
+            "\(table).rate_limit", line,
+            "\(table).rate_limit: \(rate.written) a second is too little for connections = \(connections)",
+            hint: "at least \"\(least.written)\", or fewer connections; without the key there is no limit")
+    }
+
     /// What can only be said of all keys together.
     private func checkWhole(_ table: String, _ line: Int?, of file: ConfigurationFile) throws(CommandFailure) {
         let missing = kind.required.filter { settings[$0] == nil }
@@ -162,6 +174,7 @@ extension RemoteSettings {
                 hint: "or token_file with an API key in the place of both")
         }
         if kind == .itslearning { try checkPublication(table, line, of: file) }
+        try checkRate(table, line, of: file)
         if kind == .local, bool("delete") {
             throw file.wrong(
                 "\(table).delete", line, "\(table).delete: a store of kind local never removes anything",

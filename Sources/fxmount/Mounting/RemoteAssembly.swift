@@ -174,6 +174,7 @@ struct RemoteAssembly: Sendable {
         var options = HTTPOptions()
         options.insecure = settings.bool("insecure")
         options.caFile = settings.text("ca_file")
+        options.bytesPerSecond = settings.size("rate_limit")
         if let path = options.caFile { try CertificateFile.check(path, of: settings.name) }
         // Every upload, as many ranges being read, and a few listings.
         let connections = settings.integer("connections") ?? RemoteConfiguration.standardConnections
