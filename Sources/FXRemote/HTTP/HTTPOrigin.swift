@@ -28,8 +28,10 @@ public struct HTTPOrigin: Sendable, Equatable {
     public var root: String { "\(scheme.rawValue)://\(authority)" }
 
     /// Another host of the same service, such as a bucket's own: `prefix` becomes its first labels.
+    /// - Throws: `.host` for what cannot be part of a name: a slash in it would make a host of the prefix alone.
     public func withHostPrefix(_ prefix: String) throws(HTTPOriginError) -> HTTPOrigin {
-        try HTTPOrigin("\(scheme.rawValue)://\(prefix).\(authority)\(basePath)")
+        guard prefix.allSatisfy(HTTPOrigin.isInName) else { throw .host }
+        return try HTTPOrigin("\(scheme.rawValue)://\(prefix).\(authority)\(basePath)")
     }
 
     /// Reads a configured url.
@@ -72,7 +74,7 @@ public struct HTTPOrigin: Sendable, Equatable {
         } else {
             host = text.prefix { $0 != ":" }
             rest = text[host.endIndex...]
-            let isName = host.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "." || $0 == "_" }
+            let isName = host.allSatisfy(isInName)
             guard isName, !host.isEmpty, host.count <= 253, !host.hasPrefix("."), !host.contains("..") else {
                 throw .host
             }
@@ -82,6 +84,10 @@ public struct HTTPOrigin: Sendable, Equatable {
             throw .port
         }
         return (host.lowercased(), port)
+    }
+
+    private static func isInName(_ character: Character) -> Bool {
+        character.isLetter || character.isNumber || character == "-" || character == "." || character == "_"
     }
 
     private static func path(_ text: Substring) throws(HTTPOriginError) -> String {

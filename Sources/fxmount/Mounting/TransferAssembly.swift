@@ -82,7 +82,7 @@ struct RemoteWarning: Sendable, Equatable {
             )
         }
         // An S3 secret signs requests and is not sent.
-        if origin.scheme == .http, settings.secret != nil, settings.kind != .s3, !isThisMachine(origin.host) {
+        if origin.scheme == .http, settings.secret != nil, settings.kind != .s3, !origin.isLoopback {
             return RemoteWarning(
                 remote: settings.name,
                 sentence:
@@ -90,9 +90,5 @@ struct RemoteWarning: Sendable, Equatable {
             )
         }
         return nil
-    }
-
-    private static func isThisMachine(_ host: String) -> Bool {
-        host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
     }
 }
