@@ -29,6 +29,7 @@ extension MountTests {
             search: for count in [1, 2, 3, 5, 8, 13] {
                 for call in [
                     "fdatasync", "pwrite64", "sendto", "recvfrom", "unlinkat", "fallocate", "connect", "openat",
+                    "renameat2", "ftruncate", "write", "fsync",
                 ]
                 where !exhausted.contains(call) {
                     round += 1
@@ -135,57 +136,5 @@ extension MountTests {
             try network.expect(contents)
             try mounted.stop()
         }
-    }
-}
-
-/// Files written into a session of their own, and what was promised about each.
-private final class NetworkUpload: @unchecked Sendable {
-    // `sealed` is written by the thread that performs, and read once that has ended.
-    private let network: NetworkMount
-    private let name: String
-    private let circumstances: String
-    private var contents: [String: [UInt8]] = [:]
-    private var sealed: Set<String> = []
-
-    init(
-        _ network: NetworkMount, _ name: String, _ circumstances: String, _ random: inout SeededRandom,
-        largest: Int? = nil
-    ) throws {
-        (self.network, self.name, self.circumstances) = (network, name, circumstances)
-        contents = ["one.bin": random.bytes(1), "part.bin": random.bytes(70_000)]
-        // Several chunks, sent while it is written where that can be.
-        if let largest { contents["large.bin"] = random.bytes(largest) }
-        // A service that has just come back may want a moment.
-        let made = waitUntil(seconds: 30) { [Outcome.ok, .exists].contains(Sys.mkdir(network.path(of: name))) }
-        if !made { throw TestStopped("\(circumstances): no session \(name)") }
-    }
-
-    func perform() {
-        let session = network.path(of: name)
-        for (file, content) in contents.sorted(by: { $0.key < $1.key }) {
-            // One goes by way of a temporary name.
-            let target = "\(session)/\(file)"
-            let path = file == "part.bin" ? "\(target).part" : target
-            guard (try? Sys.write(path, content)) != nil else { continue }
-            if path == target || Sys.rename(path, target).succeeded { sealed.insert(file) }
-        }
-    }
-
-    /// Every sealed file is at the service once and whole, and so is whatever else is there.
-    func verify() throws {
-        let session = network.path(of: name)
-        let waited = try network.mounted.fxmount(["wait", session, "--timeout", "60s"], seconds: 70)
-        #expect(waited.code == 0, "\(circumstances): \(waited)")
-        let held = try network.files(in: name)
-        for file in sealed {
-            #expect(held[file] == [sha256Text(contents[file] ?? [])], "\(circumstances): \(file)")
-        }
-        for (file, digests) in held {
-            #expect(contents[file].map { [sha256Text($0)] } == digests, "\(circumstances): \(file) was not to be there")
-        }
-        // What was given up is forgotten in the background.
-        let isClean = try waitUntil(seconds: 20) { try network.leftovers().isEmpty }
-        let left = try network.leftovers()
-        #expect(isClean, "\(circumstances): \(left)")
     }
 }
