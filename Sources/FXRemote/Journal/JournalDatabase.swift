@@ -11,7 +11,7 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 8
+    private static let version: Int64 = 9
 
     init(path: String) throws(RemoteError) {
         do {
@@ -33,6 +33,7 @@ struct JournalDatabase: Sendable {
             if (1...5).contains(found) { try queue.write { try JournalDatabase.addProcessing($0) } }
             if (1...6).contains(found) { try queue.write { try JournalDatabase.addDetails($0) } }
             if (1...7).contains(found) { try queue.write { try JournalDatabase.addContents($0) } }
+            if (1...8).contains(found) { try queue.write { try JournalDatabase.addSent($0) } }
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -55,9 +56,20 @@ struct JournalDatabase: Sendable {
                     upload TEXT NOT NULL, note TEXT NOT NULL, remote BLOB NOT NULL, path BLOB NOT NULL, directory TEXT,
                     PRIMARY KEY (upload, note));
                 CREATE TABLE contents (revision INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-                PRAGMA user_version = 8;
+                \(sentTable)
                 """)
     }
+
+    private static let sentTable = """
+        CREATE TABLE sent (
+            session INTEGER NOT NULL, path BLOB NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL,
+            remote_id TEXT NOT NULL, committed INTEGER NOT NULL, committed_ns INTEGER NOT NULL,
+            PRIMARY KEY (session, path));
+        PRAGMA user_version = 9;
+        """
+
+    /// From layout 8, which forgot what was sent when the service listed something else.
+    private static func addSent(_ database: Database) throws { try database.execute(sql: sentTable) }
 
     /// From layout 7, in which no file was sealed with its bytes.
     private static func addContents(_ database: Database) throws {
@@ -189,6 +201,15 @@ struct JournalDatabase: Sendable {
             ])
         case .dropContent(let id): try drop(contentOf: id, from: database)
         case .dropContents: try database.execute(sql: "DELETE FROM contents")
+        case .putSent(let row):
+            try database.cachedStatement(sql: "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?)").execute(arguments: [
+                row.session.rawValue.stored, row.path.bytes.stored, row.size.rawValue.stored, row.sha256.bytes.stored,
+                row.remoteID, row.time.seconds, Int64(row.time.nanoseconds),
+            ])
+        case .dropSent(let session, let path):
+            try database.cachedStatement(sql: "DELETE FROM sent WHERE session = ? AND path = ?").execute(arguments: [
+                session.rawValue.stored, path.bytes.stored,
+            ])
         }
     }
 
@@ -241,6 +262,8 @@ struct JournalDatabase: Sendable {
                 while let row = try revisions.next() { contents.revisions.append(try RevisionRow(row)) }
                 let discards = try Row.fetchCursor(database, sql: "SELECT * FROM discards ORDER BY upload")
                 while let row = try discards.next() { contents.discards.append(try DiscardRow(row)) }
+                let sent = try Row.fetchCursor(database, sql: "SELECT * FROM sent ORDER BY session, path")
+                while let row = try sent.next() { contents.sent.append(try SentRow(row)) }
                 return contents
             }
         } catch { throw JournalDatabase.typed(error) }
@@ -328,6 +351,16 @@ extension DiscardRow {
         path = try RelativePath(validating: row.bytes("path"))
         directoryID = row["directory"]
         note = (row["note"] as String).isEmpty ? nil : row["note"]
+    }
+}
+
+extension SentRow {
+    fileprivate init(_ row: Row) throws {
+        guard let sha256 = SHA256Digest(bytes: row.bytes("sha256")) else { throw RemoteError.journal(.damaged) }
+        self.init(
+            session: EntryID(UInt64(bitPattern: row["session"])),
+            path: try RelativePath(validating: row.bytes("path")), size: ByteCount(UInt64(bitPattern: row["size"])),
+            sha256: sha256, remoteID: row["remote_id"], time: row.time("committed"))
     }
 }
 

@@ -122,6 +122,19 @@ struct DiscardRow: Sendable, Hashable {
     var note: String?
 }
 
+/// One row of `sent`: a content that was sent from here, and which the service has listed no more, or another one in its
+/// place.
+struct SentRow: Sendable, Equatable {
+    var session: EntryID
+    /// Below the session.
+    var path: RelativePath
+    var size: ByteCount
+    var sha256: SHA256Digest
+    var remoteID: String
+    /// When it was committed.
+    var time: Timestamp
+}
+
 /// One change of the journal; an upsert or the removal of a row.
 enum JournalChange: Sendable, Equatable {
     case putDiscard(DiscardRow)
@@ -136,6 +149,8 @@ enum JournalChange: Sendable, Equatable {
     case dropContent(RevisionID)
     /// Of all revisions.
     case dropContents
+    case putSent(SentRow)
+    case dropSent(session: EntryID, path: RelativePath)
 }
 
 extension [JournalChange] {
@@ -154,7 +169,7 @@ extension [JournalChange] {
                 // Both its rows.
                 [contents.insert(id).inserted, revisions.insert(id).inserted].contains(true)
             case .putContent(let id, _), .dropContent(let id): contents.insert(id).inserted
-            case .putDiscard, .dropDiscard, .dropContents: true
+            case .putDiscard, .dropDiscard, .dropContents, .putSent, .dropSent: true
             }
         }
         return kept.reversed()
@@ -166,4 +181,5 @@ struct JournalContents: Sendable {
     var entries: [EntryRow] = []
     var revisions: [RevisionRow] = []
     var discards: [DiscardRow] = []
+    var sent: [SentRow] = []
 }

@@ -22,6 +22,7 @@ struct Recovery {
         for tree in trees {
             let rows = contents.entries.filter { $0.remote == tree.name }
             tree.load(rows)
+            tree.load(contents.sent)
             try finishRenames(rows, in: tree, &changes)
             for row in rows where row.kind == .file {
                 try restore(row, revisions.removeValue(forKey: row.id) ?? [], in: tree, &changes, &known)
@@ -38,6 +39,9 @@ struct Recovery {
                 if row.state == .committed { try services.spool.remove(name, because: .committed) }
                 changes.append(.dropRevision(row.id))
             }
+        }
+        for row in contents.sent where !entries.contains(row.session) {
+            changes.append(.dropSent(session: row.session, path: row.path))
         }
         try recoverStrays(known)
         try services.journal.commitDirectly(changes)
@@ -176,6 +180,15 @@ extension RemoteTree {
             state.index.recountSubdirectories()
             let committed = rows.filter { $0.committed != nil }.sorted { $0.committedTime < $1.committedTime }
             for row in committed.suffix(RecentCommits.limit) { state.recent.note(row.id) }
+        }
+    }
+
+    /// What was sent of the sessions of this tree.
+    func load(_ rows: [SentRow]) {
+        state.withLock { state in
+            for row in rows where state.index[row.session] != nil {
+                state.sent[row.session, default: [:]][row.path] = row
+            }
         }
     }
 

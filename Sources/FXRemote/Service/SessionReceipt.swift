@@ -19,14 +19,13 @@ extension RemoteTree {
             guard let session = state.index[id], let standing = session.session else { return nil }
             var files = ""
             var totals = (files: Int64(0), bytes: ByteCount.zero, unfinished: Int64(0))
-            for node in state.index.files(below: id) {
-                // A newer content on its way: what the service holds is history as soon as that is there.
-                if !node.revisions.isEmpty { totals.unfinished += 1 }
-                guard let committed = node.committed else { continue }
+            // A newer content on its way: what the service holds is history as soon as that is there.
+            for node in state.index.files(below: id) where !node.revisions.isEmpty { totals.unfinished += 1 }
+            for file in state.sentFiles(of: id) {
                 totals.files += 1
-                totals.bytes = totals.bytes + committed.size
+                totals.bytes = totals.bytes + file.size
                 // Text by text: a session may have a hundred thousand files.
-                files += (files.isEmpty ? "" : ",\n") + state.receiptLine(node, committed, linked: backend.links).text
+                files += (files.isEmpty ? "" : ",\n") + state.receiptLine(file, linked: backend.links).text
             }
             let head: JSONValue = [
                 "format": 1, "remote": .string(name.description), "kind": .string(kind),
@@ -49,25 +48,27 @@ extension RemoteTree {
 }
 
 extension TreeState {
-    fileprivate func receiptLine(
-        _ node: Node, _ committed: CommittedRow, linked: (StoredFile) -> FileLinks?
-    ) -> JSONValue {
-        let path = index.pathInSession(of: node.id)
-        var members: [JSONValue.Member] = [.init("path", .string(path.description))]
-        if !path.description.utf8.elementsEqual(path.bytes) {
-            members.append(.init("path_hex", .string(hexadecimal(path.bytes))))
+    fileprivate func receiptLine(_ file: Sent, linked: (StoredFile) -> FileLinks?) -> JSONValue {
+        var members: [JSONValue.Member] = [.init("path", .string(file.path.description))]
+        if !file.path.description.utf8.elementsEqual(file.path.bytes) {
+            members.append(.init("path_hex", .string(hexadecimal(file.path.bytes))))
         }
         members += [
-            .init("size", .bytes(committed.size)), .init("sha256", .text(committed.sha256?.text)),
-            .init("remote_id", .string(committed.remoteID)), .init("committed_at", .time(committed.time)),
-            .init("mtime", .time(node.modified)),
+            .init("size", .bytes(file.size)), .init("sha256", .text(file.sha256?.text)),
+            .init("remote_id", .string(file.remoteID)), .init("committed_at", .time(file.time)),
         ]
+        if file.isLost {
+            members.append(.init("now", .string(file.node == nil ? "missing" : "changed")))
+            return .object(members)
+        }
+        guard let node = file.node else { return .object(members) }
+        members.append(.init("mtime", .time(node.modified)))
         if let links = storedFile(node.id).flatMap(linked) {
             members.append(.init("url", .string(links.url)))
             if let status = links.status { members.append(.init("status_url", .string(status))) }
         }
-        if let expires = committed.expires { members.append(.init("expires", .time(expires))) }
-        members += committed.details
+        if let expires = node.committed?.expires { members.append(.init("expires", .time(expires))) }
+        members += node.committed?.details ?? []
         return .object(members)
     }
 }

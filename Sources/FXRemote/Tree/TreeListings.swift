@@ -215,7 +215,10 @@ extension RemoteTree {
             {
                 state.index.move(id, to: directory, as: newName)
             }
-            if state.update(id, entry, at: now) { journalEntry(id, &state) }
+            if state.update(id, entry, at: now) {
+                services.journal.enqueue(state.keepSent(of: node))
+                journalEntry(id, &state)
+            }
         }
     }
 }

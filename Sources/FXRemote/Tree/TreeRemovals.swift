@@ -68,6 +68,7 @@ extension RemoteTree {
         let upload: UploadID? = state.withLock { state in
             guard let node = state.index[id] else { return nil }
             state.noteDeparture(of: node)
+            services.journal.enqueue(state.dropSent(id))
             state.index.remove(id)
             state.index.update(node.parent) { $0.modified = now }
             if !node.isFound { services.journal.enqueue([.dropEntry(id)]) }

@@ -31,6 +31,9 @@ struct TreeState: Sendable {
     /// What is known of things at the service that nobody goes on with.
     var orphans = OrphanFindings()
 
+    /// What was sent of the files of a session, where the service has listed something else since.
+    var sent: [EntryID: [RelativePath: SentRow]] = [:]
+
     /// Names a rename is about to give.
     var promisedNames: [EntryID: Set<Name>] = [:]
 

@@ -53,7 +53,7 @@ extension TreeState {
     ) -> (changes: [JournalChange], files: [String]) {
         let gone = Set(vanished.filter { index[$0]?.parent == directory && !hasLocalWork(below: $0, since: began) })
         if gone.isEmpty { return ([], []) }
-        var changes: [JournalChange] = []
+        var changes = keepSent(ofFilesBelow: gone)
         var files: [String] = []
         for node in index.remove(gone, from: directory) {
             listings[node.id] = nil

@@ -124,7 +124,7 @@ extension RemoteTree {
                 row.state = .expired
                 return JournalChange.putRevision(row)
             }
-            let changes = history + [.putRevision(committed), .dropContent(revision.id)] + left
+            let changes = history + [.putRevision(committed), .dropContent(revision.id)] + left + state.dropSent(id)
             // Nobody waits for it: after a crash the service is asked, and says that it has it.
             services.journal.enqueue(
                 changes,

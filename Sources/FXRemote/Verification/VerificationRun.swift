@@ -76,7 +76,7 @@ struct VerificationRun: Sendable {
                 problem = try examine(file, try backend.open(stored))
             } catch {
                 switch error {
-                case .noSuchEntry, .local(.noSuchFileOrDirectory, during: .store):
+                case .noSuchEntry, .expired, .local(.noSuchFileOrDirectory, during: .store):
                     problem = VerificationProblem(file, .missing)
                 case .changed: problem = VerificationProblem(file, .replaced)
                 case .unreachable, .timedOut, .unavailable, .credentials, .noSecret, .interrupted, .draining:
@@ -149,10 +149,15 @@ extension RemoteTree {
     /// Compares a session with what its service holds; ends with `.verificationMismatch` when something is not as it was
     /// committed. `verification(of:)` tells what.
     /// - Parameter reading: brings every file back and hashes it.
+    /// - Throws: `.notSupported` when the service gives nothing back.
     func verify(_ id: EntryID, reading: Bool, _ token: WaitToken) throws(RemoteError) {
+        if !backend.facts.readsBack { throw .notSupported }
         let (directory, known) = try state.withLock { state throws(RemoteError) in
             guard state.index[id]?.session != nil else { throw RemoteError.invalidArgument }
-            return (state.directory(id), state.known(in: id))
+            let known = state.sentFiles(of: id).map {
+                VerificationRule.Known(path: $0.path, size: $0.size, sha256: $0.sha256, remoteID: $0.remoteID)
+            }
+            return (state.directory(id), known)
         }
         let method: Verification.Method = VerificationRun.method(reading: reading, backend.facts)
         try verifications.begin(id, Verification(method, of: known, started: services.clock.now()))
@@ -190,17 +195,5 @@ extension RemoteTree {
         // Whoever waits may stop the service, which waits for this thread.
         verifications.end(id)
         waits.finish(token, result)
-    }
-}
-
-extension TreeState {
-    /// What was committed below a session, in path order.
-    fileprivate func known(in session: EntryID) -> [VerificationRule.Known] {
-        index.files(below: session).compactMap { node in
-            guard let committed = node.committed else { return nil }
-            return VerificationRule.Known(
-                path: index.pathInSession(of: node.id), size: committed.size, sha256: committed.sha256,
-                remoteID: committed.remoteID)
-        }
     }
 }

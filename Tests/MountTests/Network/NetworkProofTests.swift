@@ -135,14 +135,11 @@ extension MountTests {
                     return !Sys.exists("\(session)/first.bin") || (try? Sys.status("\(session)/more.bin").size) == 3
                 }
                 #expect(isShown)
-                // `RemoteTree.verify` asks what the entry has, and a listing has put that of the service in its place.
                 let found = try verify(session, of: network)
                 let receipt = try network.mounted.fxmount(["session", "receipt", session])
-                withKnownIssue("a session is compared with what was listed last", isIntermittent: true) {
-                    #expect(found.code == ExitCode.verification, "\(found)")
-                    for (name, bytes) in contents {
-                        #expect(receipt.output.contains(sha256Text(bytes)), "the receipt has lost \(name)")
-                    }
+                #expect(found.code == ExitCode.verification, "\(found)")
+                for (name, bytes) in contents {
+                    #expect(receipt.output.contains(sha256Text(bytes)), "the receipt has lost \(name)")
                 }
             }
         }
