@@ -86,6 +86,8 @@ static inline int fx_ficlone(int out, int in) { return ioctl(out, 0x40049409, in
 static inline int fx_faccessat2(int directory, const char *path, int mode, int flags) { return (int)syscall(439, directory, path, mode, flags); }
 static inline int fx_fchmodat2(int directory, const char *path, unsigned mode, int flags) { return (int)syscall(452, directory, path, mode, flags); }
 static inline int fx_start_writeback(int fd, int64_t offset, int64_t length) { return (int)syscall(SYS_sync_file_range, fd, offset, length, 2); }
+/* SYNC_FILE_RANGE_WAIT_BEFORE */
+static inline int fx_await_writeback(int fd) { return (int)syscall(SYS_sync_file_range, fd, (int64_t)0, (int64_t)0, 1); }
 /* Signal 0 (kill(2)): only whether there is such a thread in such a process. */
 static inline int fx_probe_thread(int process, int thread) { return (int)syscall(SYS_tgkill, process, thread, 0); }
 static inline int fx_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }

@@ -240,7 +240,7 @@ import Testing
     @Test func `access tokens are kept for 25 minutes, sizes for good`() {
         var access = OpenTeraAccess()
         access.keep(Secret("t"), of: "u", now: now)
-        access.keep(size: ByteCount(5), of: "u", now: now)
+        access.keep(size: ByteCount(5), of: "u")
         let later = Timestamp(seconds: now.seconds + 1499)
         #expect(access.token(of: "u", now: later) == Secret("t"))
         #expect(access.token(of: "u", now: Timestamp(seconds: now.seconds + 1500)) == nil)
@@ -263,5 +263,22 @@ import Testing
         for number in 0...OpenTeraAccess.limit { access.keep(Secret("t"), of: "u\(number)", now: now) }
         #expect(access.token(of: "u\(OpenTeraAccess.limit)", now: now) != nil)
         #expect(access.token(of: "u0", now: now) == nil)
+    }
+
+    @Test func `sizes of a session of 100,000 files are all kept, whatever becomes of tokens`() {
+        var access = OpenTeraAccess()
+        for number in 0..<100_000 { access.keep(size: ByteCount(UInt64(number)), of: "u\(number)") }
+        for number in 0...OpenTeraAccess.limit { access.keep(Secret("t"), of: "u\(number)", now: now) }
+        #expect((0..<100_000).allSatisfy { access.size(of: "u\($0)") == ByteCount(UInt64($0)) })
+    }
+
+    @Test func `tokens of a session with more files than tokens are kept for are asked for one by one`() {
+        var access = OpenTeraAccess()
+        access.note(OpenTeraAccess.limit + 1, in: 1)
+        #expect(access.isLarge(1))
+        #expect((0..<8).allSatisfy { _ in access.question(in: 1) == .asset })
+        access.note(OpenTeraAccess.limit, in: 1)
+        #expect(!access.isLarge(1))
+        #expect((0..<4).map { _ in access.question(in: 1) }.last == .session(1))
     }
 }

@@ -110,6 +110,23 @@ import Testing
         #expect(turn > at(2500) && turn < at(3100))
     }
 
+    @Test func `what is not held up never keeps the others waiting for good`() {
+        var rate = rate()
+        #expect(rate.allowance(of: 1, at: start) > 0)
+        rate.spend(Self.slice, by: 1)
+        _ = rate.allowance(of: 1, at: start)
+        var turns = 0
+        for time in stride(from: 0, to: 20_000, by: 10) {
+            // Twice the limit.
+            rate.spend(Self.limit / 50, by: 9)
+            guard rate.next(at: at(time)) == 1 else { continue }
+            turns += 1
+            rate.spend(Self.slice, by: 1)
+            _ = rate.allowance(of: 1, at: at(time))
+        }
+        #expect(turns >= 8, "one in two seconds at least")
+    }
+
     @Test func `the next turn is when there is something, and never without anybody in the line`() throws {
         var rate = rate()
         #expect(rate.nextTurn == nil)

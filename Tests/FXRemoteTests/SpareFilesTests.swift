@@ -1,4 +1,5 @@
 import FXSystem
+import GRDB
 import Glibc
 import SystemPackage
 import Testing
@@ -94,6 +95,52 @@ import Testing
         #expect(counts.whole > 0 && counts.gone > 0)
     }
 
+    @Test(arguments: [false, true]) func `a content that is given up while it is read is read to its end`(
+        isRead: Bool
+    ) throws {
+        let bench = try Workbench()
+        let spool = try Spool(stateDirectory: bench.path)
+        let upload = spool.newUploadID()
+        let terms = UploadTerms(facts: try LocalStore(path: bench.path + "/store").facts, retry: .quick, connections: 1)
+        let revision = Revision(
+            id: RevisionID(1), upload: upload, file: try spool.create(upload, path: try #require(path)), spool: spool,
+            owner: 0, size: .zero, terms: terms)
+        let bytes = pattern(700)
+        #expect(try unsafe bytes.withUnsafeBytes { try unsafe revision.write($0, at: 0) } != nil)
+        guard case .journalled = try revision.prepareSeal(room: JournalRoom()) else {
+            Issue.record("not for the journal")
+            return
+        }
+        _ = revision.finishSeal(at: Timestamp(seconds: 1))
+        // The one file all readers share.
+        let reader = isRead ? try revision.content() : nil
+        try revision.freeContent()
+        if let reader { #expect(try reader.bytes(700) == bytes) }
+        #expect(bench.files(below: "spool").isEmpty)
+        #expect(bench.files(below: "spare").count == (isRead ? 0 : 1))
+        #expect(throws: RemoteError.local(.noSuchFileOrDirectory, during: .spool)) { try revision.content() }
+    }
+
+    @Test func `a file a power cut has left in both places is the spool's`() throws {
+        let bench = try Workbench()
+        var spool: Spool? = try Spool(stateDirectory: bench.path)
+        let file = try made(pattern(50), in: try #require(spool))
+        let name = file.name
+        spool = nil
+        run("ln", "\(bench.path)/spool/\(name)", bench.path + "/spare/63")
+        run("touch", bench.path + "/spare/62")
+        let again = try Spool(stateDirectory: bench.path)
+        #expect(bench.files(below: "spare") == ["63": pattern(50)])
+        #expect(bench.files(below: "spool") == [name.description: pattern(50)])
+        for number in 0..<SpareFiles.capacity {
+            let content = try closed([UInt8(number)], in: again)
+            try again.reuse(content.name, file: nil, uses: content.uses)
+        }
+        #expect(bench.files(below: "spool") == [name.description: pattern(50)])
+        try again.close()
+        #expect(bench.files(below: "spare") == ["63": pattern(50)])
+    }
+
     @Test func `at most sixty-four are kept`() throws {
         let bench = try Workbench()
         let spool = try Spool(stateDirectory: bench.path)
@@ -163,6 +210,43 @@ import Testing
         #expect(bench.files(below: "spool").isEmpty)
         #expect(bench.files(below: "spare").isEmpty)
         #expect(bench.files(below: "recovered").isEmpty)
+    }
+}
+
+/// What whoever waits for the journal is told at its end.
+@Suite struct JournalEndTests {
+    @Test func `whoever asked while the last transaction failed is not told that it is durable`() throws {
+        let bench = try Workbench()
+        let path = bench.path + "/journal.sqlite"
+        let journal = try Journal(path: path)
+        try journal.start()
+        func row(_ id: UInt64) -> JournalChange {
+            .putRevision(
+                RevisionRow(
+                    id: RevisionID(id), entry: EntryID(9), state: .queued, upload: UploadID("u\(id)"), size: .zero,
+                    modified: Timestamp(seconds: 1), isKnownToService: false, acknowledged: ByteRanges(), attempts: 0))
+        }
+        let answers = Monitor<[UInt64: Bool]>([:])
+        func ask(_ id: UInt64) {
+            journal.enqueue([row(id)]) { result in
+                let isDone = (try? result.get()) != nil
+                answers.withLock { $0[id] = isDone }
+            }
+        }
+        ask(1)
+        #expect(answers.wait(until: .after(.seconds(20))) { $0[1] } == true)
+        try DatabaseQueue(path: path).writeWithoutTransaction { other in
+            // The next transaction waits for this one, and fails then.
+            try other.execute(sql: "BEGIN IMMEDIATE")
+            ask(2)
+            usleep(100_000)
+            ask(3)
+            let stopper = try WorkerThread(name: "stopper") { journal.stop() }
+            usleep(100_000)
+            try other.execute(sql: "DROP TABLE revisions; COMMIT")
+            stopper.join()
+        }
+        #expect(answers.withLock { $0 } == [1: true, 2: false, 3: false])
     }
 }
 

@@ -40,7 +40,9 @@ struct CurlSetter: ~Copyable {
 
     private func security(_ origin: HTTPOrigin, _ options: HTTPOptions) -> Bool {
         // Without TLS nobody could agree on HTTP/2; asking for it would only make connections wait for each other.
-        let version = origin.scheme == .https ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1
+        // Under a limit each exchange has a connection of its own: who waits for its turn holds up nobody.
+        let sharesConnections = origin.scheme == .https && options.bytesPerSecond == nil
+        let version = sharesConnections ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1
         var isGood =
             number(CURLOPT_HTTP_VERSION, Int(version))
             && number(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))

@@ -32,7 +32,10 @@ final class CurlSlot {
         /// Its body is a part of a file.
         var sendsContent: Bool { if case .content = exchange.request.body { true } else { false } }
         /// Its answer is a part of a file.
-        var receivesContent: Bool { exchange.request.sink != nil }
+        var receivesContent: Bool {
+            let request = exchange.request
+            return request.sink != nil && !request.sinkTakesWords || request.fields["Range"] != nil
+        }
     }
 
     /// What became of a piece of a body.

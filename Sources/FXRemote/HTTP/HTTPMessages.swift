@@ -91,7 +91,11 @@ public struct HTTPRequest: Sendable {
     public var deadlines: HTTPDeadlines
     /// Where the body of a successful answer goes; nil collects it, up to `collects` bytes.
     public var sink: (any HTTPSink)?
-    /// The most bytes of an answer kept in memory; more is `.tooLong`. 64 MiB holds a listing of 100,000 entries.
+    /// The sink takes words of the service, such as a long list, and no part of a file: a limit on transfers does not
+    /// count them (docs/SEMANTICS.md, L14).
+    public var sinkTakesWords = false
+    /// The most bytes of an answer kept in memory; more is `.tooLong`. 64 MiB holds any page of a listing; a list that
+    /// has no pages goes into a sink.
     public var collects: Int = 64 << 20
     /// Words for the log in the place of `target`, when that holds a secret such as an access token.
     public var loggedTarget: String?

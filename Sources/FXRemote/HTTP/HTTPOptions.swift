@@ -25,6 +25,8 @@ public struct HTTPOptions: Sendable, Equatable {
     /// Enough for eight uploads, eight ranges being read and a few listings.
     public static let standardConnections = 20
 
+    /// So many ranges are on their way at once at most while files are read.
+    public static let parallelReads = ReadTurns.standardLimit
     /// A second: the slowest line the backends reckon with when they say how long a range may take.
     public static let slowestTransfer = ByteCount.kibibytes(16)
 }

@@ -17,6 +17,8 @@ struct SharedRate {
     /// Below zero after more was moved than there was.
     private var available: Double
     private var filled: ContinuousDeadline
+    /// When somebody had a turn the last time.
+    private var lastTurn: ContinuousDeadline
     private var line: [Member] = []
     /// Taken out of the store and not moved yet.
     private var granted: [Member: Int] = [:]
@@ -39,13 +41,14 @@ struct SharedRate {
         slice = max(SharedRate.smallestSlice, Int(wanted))
         available = Double(slice)
         filled = now
+        lastTurn = now
     }
 
     /// What `member` may move now, in bytes; 0 puts it into the line, if it does not stand there yet.
     mutating func allowance(of member: Member, at now: ContinuousDeadline) -> Int {
         if let granted = granted[member] { return granted }
         fill(until: now)
-        if line.isEmpty, available > 0 { return grant(member) }
+        if line.isEmpty, available > 0 { return grant(member, at: now) }
         if !line.contains(member) { line.append(member) }
         return 0
     }
@@ -57,12 +60,13 @@ struct SharedRate {
         available = max(available, -max(Double(slice), limit * SharedRate.longestDebt))
     }
 
-    /// Whose turn it is, with an allowance; nil while nobody waits or nothing is there.
+    /// Whose turn it is, with an allowance; nil while nobody waits or nothing is there. What is not held up may use up the
+    /// whole limit for any time: now and then somebody has a turn all the same.
     mutating func next(at now: ContinuousDeadline) -> Member? {
         fill(until: now)
-        guard available > 0, let first = line.first else { return nil }
+        guard let first = line.first, available > 0 || now >= latestTurn else { return nil }
         line.removeFirst()
-        _ = grant(first)
+        _ = grant(first, at: now)
         return first
     }
 
@@ -77,10 +81,13 @@ struct SharedRate {
     /// When the first in the line has its turn; nil while nobody waits.
     var nextTurn: ContinuousDeadline? {
         if line.isEmpty { return nil }
-        return available > 0 ? filled : filled.advanced(by: .seconds((1 - available) / limit))
+        return available > 0 ? filled : min(latestTurn, filled.advanced(by: .seconds((1 - available) / limit)))
     }
 
-    private mutating func grant(_ member: Member) -> Int {
+    private var latestTurn: ContinuousDeadline { lastTurn.advanced(by: .seconds(SharedRate.longestDebt)) }
+
+    private mutating func grant(_ member: Member, at now: ContinuousDeadline) -> Int {
+        lastTurn = now
         granted[member] = slice
         available -= Double(slice)
         return slice

@@ -24,6 +24,8 @@ final class Journal: Sendable {
         var isIdle = false
         /// The last transaction failed; the next one waits longer.
         var isFailing = false
+        /// Changes were given up at the end: whoever asked for them, or for later ones, hears of it.
+        var loss: RemoteError?
     }
 
     /// For the bytes of small files.
@@ -113,6 +115,7 @@ final class Journal: Sendable {
         while let batch = nextBatch() {
             var outcome: Result<Void, RemoteError> = .success(())
             do throws(RemoteError) {
+                if let loss = batch.loss { throw loss }
                 if !batch.changes.isEmpty { try database.commit(batch.changes) }
             } catch {
                 outcome = .failure(error)
@@ -121,7 +124,7 @@ final class Journal: Sendable {
                 giveRoomBack(batch.changes)
                 didCommit(batch.changes)
             } else {
-                keep(batch.changes)
+                keep(batch.changes, outcome)
             }
             for completion in batch.urgent + batch.others { completion(outcome) }
         }
@@ -136,11 +139,12 @@ final class Journal: Sendable {
 
     /// Puts changes that could not be written back in front: they are upserts, so the next commit brings all in order. But
     /// for the bytes of files: whoever sealed them was told that they are not, and gives them again.
-    private func keep(_ changes: [JournalChange]) {
+    private func keep(_ changes: [JournalChange], _ outcome: Result<Void, RemoteError>) {
         pending.withLock {
             $0.isFailing = true
             let kept = changes.filter { if case .putContent = $0 { false } else { true } }
-            // The thread must be able to end; what was never written was never promised.
+            // The thread must be able to end; what was never written is never promised.
+            if $0.isStopping, case .failure(let error) = outcome { $0.loss = error }
             $0.changes = $0.isStopping ? [] : kept + $0.changes
         }
     }

@@ -36,12 +36,20 @@ final class SpareFiles: Sendable {
     private let directory: OwnedDescriptor
     private let state = Mutex(State())
 
-    /// - Parameter directory: of them alone; what the last run left in it goes.
-    init(_ directory: consuming OwnedDescriptor) throws(Errno) {
+    /// - Parameters:
+    ///   - directory: of them alone; what the last run left in it goes.
+    ///   - spool: a power cut may have left a file both names; then it is the spool's, and stays.
+    init(_ directory: consuming OwnedDescriptor, beside spool: borrowing OwnedDescriptor) throws(Errno) {
         self.directory = directory
-        for name in try self.directory.entryNames() {
+        var left = try self.directory.entryNames()
+        if left.isEmpty { return }
+        var spooled = Set<FileIdentity>()
+        for name in try spool.entryNames() { spooled.insert(try spool.status(of: name).identity) }
+        for name in left where !spooled.contains(try self.directory.status(of: name).identity) {
             try SpoolRemoval.remove(name, from: self.directory, because: .spare)
         }
+        left = try self.directory.entryNames()
+        state.withLock { state in state.free.removeAll { left.contains($0) } }
     }
 
     /// Takes a committed content's file out of the spool.
@@ -84,17 +92,21 @@ final class SpareFiles: Sendable {
     }
 
     /// Puts an empty file under a new name into the spool.
-    /// - Returns: false when there is none: it has to be made.
-    func take(as name: Name, in spool: borrowing OwnedDescriptor) throws(Errno) -> Bool {
-        guard let spare = state.withLock({ $0.filled.popLast() }) else { return false }
+    /// - Parameter prepare: marks it as what it will be, before it has the name.
+    /// - Returns: nil when there is none: it has to be made.
+    func take(
+        as name: Name, in spool: borrowing OwnedDescriptor, _ prepare: (borrowing OwnedDescriptor) throws(Errno) -> Void
+    ) throws(Errno) -> OwnedDescriptor? {
+        guard let spare = state.withLock({ $0.filled.popLast() }) else { return nil }
+        defer { state.withLock { $0.free.append(spare) } }
         do throws(Errno) {
+            let file = try directory.open(spare, .readWrite)
+            try prepare(file)
             try directory.rename(spare, to: name, in: spool, .noReplace)
-            state.withLock { $0.free.append(spare) }
-            return true
+            return file
         } catch {
             try SpoolRemoval.remove(spare, from: directory, because: .spare)
-            state.withLock { $0.free.append(spare) }
-            return false
+            return nil
         }
     }
 

@@ -24,7 +24,7 @@ final class Spool: Sendable {
             let stateDirectory = try OwnedDescriptor.open(absolute: path, .directory)
             directory = try Spool.directory("spool", in: stateDirectory)
             recovered = try Spool.directory("recovered", in: stateDirectory)
-            spares = try SpareFiles(try Spool.directory("spare", in: stateDirectory))
+            spares = try SpareFiles(try Spool.directory("spare", in: stateDirectory), beside: directory)
         } catch { throw .local(error, during: .spool) }
         var generator = SystemRandomNumberGenerator()
         prefix = String(generator.next() as UInt64, radix: 16)
@@ -47,16 +47,16 @@ final class Spool: Sendable {
     func create(_ upload: UploadID, path: RelativePath) throws(RemoteError) -> SpoolFile {
         do throws(Errno) {
             guard let name = try? Name(upload.text) else { throw .invalidArgument }
-            let descriptor = try open(new: name)
+            let attribute = path.bytes
+            let spare = try spares.take(as: name, in: directory) { file throws(Errno) in
+                try file.setAttribute(Spool.pathAttribute, to: attribute)
+            }
+            if let spare { return SpoolFile(name: name, descriptor: spare) }
+            let made = try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
             // Only a hint for recovery: a file system without attributes loses the hint, not the bytes.
-            try? descriptor.setAttribute(Spool.pathAttribute, to: path.bytes)
-            return SpoolFile(name: name, descriptor: descriptor)
+            try? made.setAttribute(Spool.pathAttribute, to: attribute)
+            return SpoolFile(name: name, descriptor: made)
         } catch { throw .local(error, during: .spool) }
-    }
-
-    private func open(new name: Name) throws(Errno) -> OwnedDescriptor {
-        if try spares.take(as: name, in: directory) { return try directory.open(name, .readWrite) }
-        return try directory.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
     }
 
     /// - Parameter uses: of the content, if its spool file is ever to be used again.

@@ -190,7 +190,9 @@ final class Revision: Sendable {
             releaseContent()
             return try spool.remove(spoolName, because: .committed)
         }
-        let file = monitor.withLock { $0.file.take() }
+        var file = monitor.withLock { $0.file.take() }
+        // From here on nobody gets this one any more; who has it still reads.
+        if file != nil, !isKnownUniquelyReferenced(&file) { return try spool.remove(spoolName, because: .committed) }
         try spool.reuse(spoolName, file: file, uses: spoolUses)
     }
 

@@ -76,6 +76,8 @@ extension Revision {
 
     private func journalBytes(of file: SpoolFile, _ plan: SealPlan) throws(RemoteError) -> [UInt8] {
         let bytes = try file.bytes(plan.size)
+        // What could not be written to the disk may have been read from there again.
+        do throws(Errno) { try file.descriptor.awaitWriteback() } catch { throw .local(error, during: .spool) }
         var hasher = plan.hasher
         hasher.update(data: bytes[Int(plan.position)...])
         let digest = SHA256Digest(hasher)

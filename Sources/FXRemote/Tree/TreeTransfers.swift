@@ -130,7 +130,7 @@ extension RemoteTree {
                 changes,
                 whenWritten: { [self] result in
                     // Only what the journal knows as committed may lose its spool file.
-                    guard case .success = result else { return }
+                    guard case .success = result else { return revision.releaseContent() }
                     if let old, old != upload.id { services.kept.drop(old) }
                     if isKept { services.kept.settle(upload.id) } else { freeSpool(of: revision) }
                 })

@@ -73,6 +73,13 @@ extension OwnedDescriptor {
             number, Int64(clamping: range.lowerBound), Int64(clamping: range.upperBound - range.lowerBound))
     }
 
+    /// Waits for what is being written to the disk right now, and begins nothing (sync_file_range(2)).
+    /// - Throws: what has gone wrong with the file's earlier writes to the disk, once for each open file.
+    public borrowing func awaitWriteback() throws(Errno) {
+        let number = rawValue
+        _ = try retryingOnInterrupt { fx_await_writeback(number) }
+    }
+
     /// Makes the whole file system of the open file durable (syncfs(2)).
     public borrowing func syncFileSystem() throws(Errno) {
         let number = rawValue

@@ -137,12 +137,14 @@ extension RemoteSettings {
     private func checkRate(_ table: String, _ line: Int?, of file: ConfigurationFile) throws(CommandFailure) {
         guard let rate = size("rate_limit") else { return }
         let connections = integer("connections") ?? RemoteConfiguration.standardConnections
-        let least = ByteCount(HTTPOptions.slowestTransfer.rawValue * UInt64(max(1, connections)))
+        // Reading takes as many at once, whatever `connections` is.
+        let most = max(connections, HTTPOptions.parallelReads)
+        let least = ByteCount(HTTPOptions.slowestTransfer.rawValue * UInt64(most))
         if rate >= least { return }
         throw file.wrong(
             "\(table).rate_limit", line,
-            "\(table).rate_limit: \(rate.written) a second is too little for connections = \(connections)",
-            hint: "at least \"\(least.written)\", or fewer connections; without the key there is no limit")
+            "\(table).rate_limit: \(rate.written) a second is too little for \(most) transfers at once",
+            hint: "at least \"\(least.written)\"; without the key there is no limit")
     }
 
     /// What can only be said of all keys together.

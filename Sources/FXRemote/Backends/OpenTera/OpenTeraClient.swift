@@ -27,13 +27,18 @@ final class OpenTeraClient: Sendable {
     // MARK: - The main server
 
     /// Asks the main server; a dead token is replaced and the question asked once more.
+    /// - Parameter sink: takes the body of a success, however long it is.
     /// - Returns: any status but 401.
     func main(
-        _ method: HTTPMethod, _ path: String, _ query: [(String, String)] = [], body: JSONValue? = nil
+        _ method: HTTPMethod, _ path: String, _ query: [(String, String)] = [], body: JSONValue? = nil,
+        into sink: (any HTTPSink)? = nil
     ) throws(RemoteError) -> OpenTeraAnswer {
         for _ in 0..<2 {
             let token = try token()
-            var request = HTTPRequest(method, basePath + path + OpenTeraClient.query(query), deadlines: mainDeadlines)
+            let deadlines = sink == nil ? mainDeadlines : listDeadlines
+            var request = HTTPRequest(
+                method, basePath + path + OpenTeraClient.query(query), deadlines: deadlines, sink: sink)
+            request.sinkTakesWords = sink != nil
             OpenTeraClient.put(body, in: &request)
             let answer = try perform(request, token)
             if answer.status != 401 { return answer }
@@ -46,6 +51,13 @@ final class OpenTeraClient: Sendable {
     private var mainDeadlines: HTTPDeadlines {
         let patience = configuration.operationTimeout
         return HTTPDeadlines(connect: min(.seconds(10), patience), idle: patience, total: patience * 4)
+    }
+
+    /// The server makes all of a list, a signature for each access token included, before it sends any of it: the minute
+    /// its front waits for that, and ten for the bytes. Callers of the file system have a limit of their own.
+    private var listDeadlines: HTTPDeadlines {
+        let patience = configuration.operationTimeout
+        return HTTPDeadlines(connect: min(.seconds(10), patience), idle: patience * 4, total: patience * 40)
     }
 
     // MARK: - The file service

@@ -100,8 +100,7 @@ final class OpenTeraContent: FetchedContent {
         guard status == 206, let told = ContentRange(fields["Content-Range"]) else { return .protocolViolation }
         if let total = told.total, total != size {
             // The size in the listing is what an uploader said, when that said any; this one is counted.
-            let now = service.client.clock.now()
-            service.access.withLock { $0.keep(size: ByteCount(total), of: uuid, now: now) }
+            service.access.withLock { $0.keep(size: ByteCount(total), of: uuid) }
             return .changed
         }
         if told.range != range { return .protocolViolation }

@@ -71,46 +71,22 @@ extension OpenTeraService {
 
     // MARK: - Assets
 
-    /// Two requests, however many there are: the records with their access tokens, and what the file service knows of
-    /// those it was not asked for before. Newest first.
+    /// Newest first.
     private func assets(of session: Int64) throws(RemoteError) -> [ListedEntry] {
-        let (assets, files) = try assetsAndFiles(of: session)
+        var assets = try describedAssets(of: session)
         let start = memory.withLock { $0.start(of: session) }
-        let newestFirst = assets.sorted { ($0.id ?? 0, $0.uuid) > ($1.id ?? 0, $1.uuid) }
-        return newestFirst.compactMap { asset in
+        assets.sort { ($0.id ?? 0, $0.uuid) < ($1.id ?? 0, $1.uuid) }
+        var entries: [ListedEntry] = []
+        entries.reserveCapacity(assets.count)
+        // From the end, so that the records go while the entries come.
+        while let asset = assets.popLast() {
             // A record without bytes is an upload under way, or one that broke off there; nothing can be read of it.
-            guard let size = files[asset.uuid]?.size ?? access.withLock({ $0.size(of: asset.uuid) }) else { return nil }
-            return ListedEntry(
-                name: Array(OpenTeraAssetFile.name(asset, files[asset.uuid]).utf8), kind: .file(size),
-                remoteID: OpenTeraPlace.asset(asset.uuid).text, modified: (asset.time ?? start)?.timestamp)
+            guard let size = asset.size else { continue }
+            entries.append(
+                ListedEntry(
+                    name: Array(OpenTeraAssetFile.name(asset, nil).utf8), kind: .file(size),
+                    remoteID: OpenTeraPlace.asset(asset.uuid).text, modified: (asset.time ?? start)?.timestamp))
         }
-    }
-
-    private func assetsAndFiles(
-        of session: Int64
-    ) throws(RemoteError) -> ([OpenTeraAsset], [String: OpenTeraAssetFile]) {
-        for attempt in 0..<2 {
-            let service = try client.fileService()
-            let assets = try records(in: session, withAccess: true).filter { $0.service == service.uuid }
-            keepTokens(of: assets)
-            // Without a name of its own an asset is called after its file, which can be renamed.
-            let unknown = access.withLock { access in
-                assets.filter { $0.name.isEmpty || access.size(of: $0.uuid) == nil }
-            }
-            if let files = try files(of: unknown) {
-                keepSizes(of: files)
-                return (assets, Dictionary(files.map { ($0.uuid, $0) }) { first, _ in first })
-            }
-            // Tokens of a moment ago: the server has been started anew, or the account's rights have changed.
-            if attempt == 0 { try client.findFileService() }
-        }
-        throw .forbidden
-    }
-
-    func keepSizes(of files: [OpenTeraAssetFile]) {
-        let now = client.clock.now()
-        access.withLock { access in
-            for file in files { access.keep(size: file.size, of: file.uuid, now: now) }
-        }
+        return entries
     }
 }

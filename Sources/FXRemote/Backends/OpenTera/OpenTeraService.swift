@@ -81,10 +81,10 @@ public final class OpenTeraService: Backend {
         switch known.1 {
         case .asset: assets = try record(of: uuid, in: session, ("with_only_token", "1")).map { [$0] } ?? []
         case .session(let session):
-            assets = try client.main(
-                .get, "/api/user/assets", [("id_session", "\(session)"), ("with_only_token", "1")]
-            )
-            .list(OpenTeraAsset.init)
+            // The one that is wanted may be behind all that are kept.
+            assets = try records(in: session, ("with_only_token", "1")) { asset, kept in
+                kept < OpenTeraAccess.limit || asset.uuid == uuid ? asset : nil
+            }.assets
         }
         keepTokens(of: assets)
         guard let token = assets.first(where: { $0.uuid == uuid })?.accessToken else { throw .noSuchEntry }
@@ -113,16 +113,28 @@ public final class OpenTeraService: Backend {
             try client.findFileService()
             return nil
         }
-        if try records(in: session).contains(where: { $0.uuid == uuid }) { throw answer.error }
+        let others = try records(in: session) { asset, _ in asset.uuid == uuid ? asset : nil }
+        if !others.assets.isEmpty { throw answer.error }
         return nil
     }
 
-    /// All records of a session, of all services.
-    func records(in session: Int64, withAccess: Bool = false) throws(RemoteError) -> [OpenTeraAsset] {
-        let query = [("id_session", "\(session)")] + (withAccess ? [("with_urls", "1")] : [])
-        let answer = try client.main(.get, "/api/user/assets", query)
+    /// Records of a session, of all services. The server can look for one uuid and for nothing else, and has no pages:
+    /// whatever is looked for among them, all of them come.
+    /// - Parameter choose: what to keep of each; runs on the transport's thread. The number is that of the records kept
+    ///   before it.
+    /// - Throws: `.noSuchEntry` for a session that is gone.
+    func records(
+        in session: Int64, _ more: (String, String)? = nil,
+        choose: @escaping @Sendable (OpenTeraAsset, Int) -> OpenTeraAsset?
+    ) throws(RemoteError) -> OpenTeraAssetList {
+        let query = [("id_session", "\(session)")] + [more].compactMap { $0 }
+        let sink = OpenTeraAssetSink(choose)
+        let answer = try client.main(.get, "/api/user/assets", query, into: sink)
         if answer.status == 403, try self.session(session) == nil { throw .noSuchEntry }
-        return try answer.list(OpenTeraAsset.init)
+        try answer.check()
+        let list = try sink.list()
+        access.withLock { $0.note(list.total, in: session) }
+        return list
     }
 
     /// nil when it does not exist or may not be seen.

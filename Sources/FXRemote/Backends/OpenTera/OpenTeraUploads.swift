@@ -74,8 +74,10 @@ extension OpenTeraService {
 
     private func records(of claim: OpenTeraClaim) throws(RemoteError) -> [OpenTeraAsset] {
         let service = try client.fileService().uuid
-        return try records(in: claim.session).filter { $0.service == service && claim.isOf($0) }
-            .sorted { ($0.id ?? 0) < ($1.id ?? 0) }
+        return try records(in: claim.session) { asset, _ in
+            asset.service == service && claim.isOf(asset) ? asset : nil
+        }
+        .assets.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
     }
 
     /// Ends an upload that has arrived whole: removes what it replaces, and what of it arrived twice, where removing is

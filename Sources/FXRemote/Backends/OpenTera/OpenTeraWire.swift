@@ -106,6 +106,8 @@ struct OpenTeraAsset: Sendable, Equatable {
     var time: OpenTeraTime?
     var service: String?
     var accessToken: Secret?
+    /// What the file service says, once it was asked.
+    var size: ByteCount?
 
     init?(_ json: JSONValue) {
         guard let uuid = json["asset_uuid"]?.string, !uuid.isEmpty else { return nil }
