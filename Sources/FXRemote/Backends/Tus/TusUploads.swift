@@ -79,8 +79,8 @@ extension TusService {
     }
 
     private func removeReplaced(_ old: StoredFile) throws(RemoteError) {
-        // A service that knows files by their path has one of them only.
-        do throws(RemoteError) { try delete(old) } catch { if error != .notSupported { throw error } }
+        // A service that knows files by their path has one of them only; one that refuses it keeps both.
+        do throws(RemoteError) { try delete(old) } catch { if error.isTemporary { throw error } }
     }
 
     // MARK: - Creating
