@@ -110,7 +110,49 @@ import Testing
         let id = try #require(setting.held.id(of: RelativePath("s")))
         setting.held.place(Array("gone".utf8), .file(pattern(500, seed: 1)), in: id, id: "again")
         #expect(try setting.names(try setting.id("s")) == ["gone", "other", "whole"])
+        // What is in it nobody knows without reading it.
+        #expect(try receipt(setting)["gone"] == digest(1) + "changed")
+        #expect(try problems(setting).keys.sorted() == ["gone", "other"])
         #expect(try problems(setting, reading: true).keys.sorted() == ["other"])
+    }
+
+    @Test func `a file that one listing has left out is no loss when the next one has it`() throws {
+        let setting = try Setting()
+        defer { setting.service.stop() }
+        let session = try setting.tree.session("s")
+        try setting.tree.put("f", pattern(500, seed: 1), in: session)
+        let (place, id) = try (setting.held.id(of: RelativePath("s")), setting.held.id(of: RelativePath("s/f")))
+        setting.held.withdraw(try #require(id))
+        #expect(try setting.names(session).isEmpty)
+        #expect(try receipt(setting) == ["f": digest(1) + "missing"])
+        setting.held.place(Array("f".utf8), .file(pattern(500, seed: 1)), in: try #require(place), id: id)
+        #expect(try setting.names(session) == ["f"])
+        #expect(try receipt(setting) == ["f": digest(1)])
+        #expect(try problems(setting).isEmpty)
+    }
+
+    @Test(arguments: [false, true]) func `a crash while a file is removed here makes it no loss`(isRefused: Bool) throws
+    {
+        let (bench, crash) = (try Workbench(), try Workbench())
+        let held = InMemoryService { facts in
+            facts.listsEntries = true
+            facts.deletesCommitted = true
+        }
+        let faulty = FaultyService(
+            held,
+            observe: { call, moment in if call == .delete, moment == .after { bench.snapshot(to: crash.path) } })
+        if isRefused { faulty.inject(.refuse(.forbidden), at: .delete, number: 1) }
+        let service = try bench.service(faulty, listingTTL: .zero)
+        try service.start()
+        let session = try service.trees[0].session("s")
+        try service.trees[0].put("f", pattern(500, seed: 1), in: session)
+        try? service.trees[0].remove(Name("f"), in: session, caller: me)
+        service.stop()
+        let setting = try Setting(at: isRefused ? bench : crash, on: held)
+        defer { setting.service.stop() }
+        #expect(try setting.names(try setting.id("s")) == (isRefused ? ["f"] : []))
+        #expect(try problems(setting).isEmpty)
+        #expect(try receipt(setting) == (isRefused ? ["f": digest(1)] : [:]))
     }
 
     @Test func `a directory that is gone with its files is told of file by file`() throws {

@@ -20,7 +20,7 @@ extension RemoteTree {
             var files = ""
             var totals = (files: Int64(0), bytes: ByteCount.zero, unfinished: Int64(0))
             // A newer content on its way: what the service holds is history as soon as that is there.
-            for node in state.index.files(below: id) where !node.revisions.isEmpty { totals.unfinished += 1 }
+            state.index.forEachFile(below: id) { if !$0.revisions.isEmpty { totals.unfinished += 1 } }
             for file in state.sentFiles(of: id) {
                 totals.files += 1
                 totals.bytes = totals.bytes + file.size

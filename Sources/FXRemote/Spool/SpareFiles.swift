@@ -105,6 +105,8 @@ final class SpareFiles: Sendable {
             try directory.rename(spare, to: name, in: spool, .noReplace)
             return file
         } catch {
+            // Without attributes none can be marked: making them costs less.
+            if error == .notSupported || error == .notSupportedOnSocket { state.withLock { $0.isClosed = true } }
             try SpoolRemoval.remove(spare, from: directory, because: .spare)
             return nil
         }

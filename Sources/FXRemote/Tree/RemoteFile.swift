@@ -215,7 +215,10 @@ public final class RemoteFile: Sendable {
                 return true
             }
             if !isKept { tree.waits.finish(token, .success(())) }
-        } catch { tree.waits.finish(token, .failure(error)) }
+        } catch {
+            tree.noteDamage(error, of: entry)
+            tree.waits.finish(token, .failure(error))
+        }
         return token
     }
 

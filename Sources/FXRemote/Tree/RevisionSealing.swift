@@ -2,6 +2,15 @@ internal import Crypto
 internal import FXSystem
 internal import SystemPackage
 
+extension RemoteTree {
+    /// The disk says once that it has lost bytes of a draft, and then gives others for them: as it is now it is not what its
+    /// writer meant.
+    func noteDamage(_ error: RemoteError, of id: EntryID) {
+        guard error == .local(.ioError, during: .spool) else { return }
+        state.withLock { $0.index.update(id) { $0.damage = error } }
+    }
+}
+
 /// The end of a draft, and what becomes of it.
 extension Revision {
     /// Makes the bytes durable, without ending the draft. True while it is still a draft.
@@ -77,7 +86,13 @@ extension Revision {
     private func journalBytes(of file: SpoolFile, _ plan: SealPlan) throws(RemoteError) -> [UInt8] {
         let bytes = try file.bytes(plan.size)
         // What could not be written to the disk may have been read from there again.
-        do throws(Errno) { try file.descriptor.awaitWriteback() } catch { throw .local(error, during: .spool) }
+        do throws(Errno) {
+            do throws(Errno) { try file.descriptor.awaitWriteback() } catch {
+                if error != .noFunction, error != .notPermitted { throw error }
+                // A sandbox knows what everybody uses.
+                try file.descriptor.syncData()
+            }
+        } catch { throw .local(error, during: .spool) }
         var hasher = plan.hasher
         hasher.update(data: bytes[Int(plan.position)...])
         let digest = SHA256Digest(hasher)

@@ -297,6 +297,7 @@ extension RemoteTree {
             case .journalled(let content): bytes = [.putContent(draft.id, content)]
             }
         } catch {
+            noteDamage(error, of: id)
             endSealing(id, of: draft, failed: error)
             return sealed(.failure(error))
         }

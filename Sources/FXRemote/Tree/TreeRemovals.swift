@@ -57,10 +57,15 @@ extension RemoteTree {
 
     /// Nothing else touches the file meanwhile: it is held.
     private func delete(_ stored: StoredFile, _ id: EntryID) throws(RemoteError) {
-        // What the journal has not heard of yet would be sent again after a crash. With a full disk it is deleted all the same.
-        try? services.journal.commit([])
+        // What the journal has not heard of yet would be sent again after a crash, and what was sent from here be missed. With a
+        // full disk it is deleted all the same.
+        try? services.journal.commit(state.withLock { $0.renouncing(id, remote: name) })
         do throws(RemoteError) { try backend.delete(stored) } catch {
-            state.withLock { $0.index.update(id) { $0.isHeld = false } }
+            state.withLock { state in
+                state.index.update(id) { $0.isHeld = false }
+                guard let node = state.index[id], !node.isFound else { return }
+                services.journal.enqueue([.put(node.row(remote: name))] + state.sentRows(of: id))
+            }
             submitNext(id)
             throw error
         }

@@ -21,8 +21,8 @@ extension TreeState {
         var changes: [JournalChange] = []
         for id in gone {
             // A session that is gone has nothing that could be asked for.
-            if let session = index[id], session.session != nil {
-                changes += dropSent(of: id)
+            if index[id]?.session != nil || index.session(of: id) == nil {
+                for session in sent.keys where index.isWithin(session, id) { changes += dropSent(of: session) }
                 continue
             }
             for node in index.files(below: id) { if let row = sentRow(node) { changes += keepSent(row) } }
@@ -51,10 +51,31 @@ extension TreeState {
     /// - Returns: what the journal has to know.
     mutating func dropSent(_ id: EntryID) -> [JournalChange] {
         if sent.isEmpty { return [] }
-        guard let session = index.session(of: id),
+        guard let session = index.session(of: id), sent[session.id] != nil,
             let row = sent[session.id]?.removeValue(forKey: index.pathInSession(of: id))
         else { return [] }
+        if sent[session.id]?.isEmpty ?? false { sent[session.id] = nil }
         return [.dropSent(session: row.session, path: row.path)]
+    }
+
+    /// What the journal is to say while the service is asked to remove a file: nobody promises it any more.
+    func renouncing(_ id: EntryID, remote: Name) -> [JournalChange] {
+        guard let node = index[id], !node.isFound else { return [] }
+        var row = node.row(remote: remote)
+        row.committed?.upload = .unknown
+        row.committed?.sha256 = nil
+        return [.put(row)]
+            + sentRows(of: id).compactMap { change in
+                if case .putSent(let sent) = change { .dropSent(session: sent.session, path: sent.path) } else { nil }
+            }
+    }
+
+    /// What the journal says of it as long as it is not removed.
+    func sentRows(of id: EntryID) -> [JournalChange] {
+        guard let session = index.session(of: id), let rows = sent[session.id],
+            let row = rows[index.pathInSession(of: id)]
+        else { return [] }
+        return [.putSent(row)]
     }
 
     private mutating func dropSent(of session: EntryID) -> [JournalChange] {
@@ -81,7 +102,12 @@ extension TreeState {
         var files = index.files(below: session).compactMap { node -> Sent? in
             guard let committed = node.committed else { return nil }
             let path = index.pathInSession(of: node.id)
-            if let row = lost.removeValue(forKey: path) { return Sent(row, node) }
+            if let row = lost.removeValue(forKey: path) {
+                var file = Sent(row, node)
+                // It is back.
+                file.isLost = !row.isContent(of: committed)
+                return file
+            }
             return Sent(
                 path: path, size: committed.size, sha256: committed.sha256, remoteID: committed.remoteID,
                 time: committed.time, node: node, isLost: false)
@@ -91,6 +117,15 @@ extension TreeState {
             files.sort { $0.path < $1.path }
         }
         return files
+    }
+}
+
+extension SentRow {
+    /// True when the service has it, as far as it tells.
+    fileprivate func isContent(of listed: CommittedRow) -> Bool {
+        if listed.size != size { return false }
+        if let digest = listed.sha256 { return digest == sha256 }
+        return listed.remoteID == remoteID
     }
 }
 

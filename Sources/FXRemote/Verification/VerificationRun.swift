@@ -36,10 +36,43 @@ struct VerificationRun: Sendable {
                 report.checkedBytes = report.bytes
             }
         case .each:
-            try forEachFile { file, content throws(RemoteError) in try sizeProblem(file, content) }
+            try forEachFile(known) { file, content throws(RemoteError) in try sizeProblem(file, content) }
         case .content:
-            try forEachFile { file, content throws(RemoteError) in try contentProblem(file, content) }
+            try forEachFile(try listsAll ? present() : known) { file, content throws(RemoteError) in
+                try contentProblem(file, content)
+            }
         }
+    }
+
+    private var listsAll: Bool { backend.facts.listsEntries && backend.facts.listsSessions }
+
+    /// Those of the files that the service lists, with the ids they have there now; the others are problems. An id that is
+    /// listed no more may still be given out for a while.
+    private func present() throws(RemoteError) -> [VerificationRule.Known] {
+        var listed: [VerificationRule.Listed] = []
+        try list(directory, under: [], depth: 0, into: &listed)
+        var byID: Set<String> = []
+        var byPath: [[UInt8]: String] = [:]
+        for file in listed {
+            byID.insert(file.remoteID)
+            byPath[file.path] = file.remoteID
+        }
+        var present: [VerificationRule.Known] = []
+        for var file in known {
+            if !byID.contains(file.remoteID) {
+                guard let id = byPath[file.path.bytes] else {
+                    let problem = VerificationProblem(file, .missing)
+                    verifications.update(session) { report in
+                        report.note(problem)
+                        report.checked += 1
+                    }
+                    continue
+                }
+                file.remoteID = id
+            }
+            present.append(file)
+        }
+        return present
     }
 
     private func list(
@@ -65,9 +98,10 @@ struct VerificationRun: Sendable {
 
     /// Opens every file at the service. What one file says is its problem; silence of the service ends the run.
     private func forEachFile(
+        _ files: [VerificationRule.Known],
         _ examine: (VerificationRule.Known, any CommittedContent) throws(RemoteError) -> VerificationProblem?
     ) throws(RemoteError) {
-        for file in known {
+        for file in files {
             var problem: VerificationProblem?
             do throws(RemoteError) {
                 let stored = StoredFile(

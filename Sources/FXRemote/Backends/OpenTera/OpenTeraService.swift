@@ -86,7 +86,8 @@ public final class OpenTeraService: Backend {
                 kept < OpenTeraAccess.limit || asset.uuid == uuid ? asset : nil
             }.assets
         }
-        keepTokens(of: assets)
+        // Of more than can be kept the others would drive each other out.
+        keepTokens(of: assets.count > OpenTeraAccess.limit ? assets.filter { $0.uuid == uuid } : assets)
         guard let token = assets.first(where: { $0.uuid == uuid })?.accessToken else { throw .noSuchEntry }
         return token
     }

@@ -164,7 +164,9 @@ extension S3Service {
             if case .holds(let tag) = condition {
                 try keep(S3ObjectID(key: key, tag: tag), size: upload.replaces?.size, by: upload.id)
             }
-            let tag = try write(try conditions.work() ? condition : nil)
+            // Who does not say it in the answer says it when asked.
+            var tag = try write(try conditions.work() ? condition : nil)
+            if tag == nil { tag = try client.head(key)?.id.tag }
             return CommittedFile(remoteID: S3ObjectID(key: key, tag: tag).text, size: upload.size)
         }
         do throws(S3Failure) { return try attempt(try condition(upload, key)) } catch {
