@@ -53,11 +53,11 @@ final class OpenTeraClient: Sendable {
         return HTTPDeadlines(connect: min(.seconds(10), patience), idle: patience, total: patience * 4)
     }
 
-    /// The server makes all of a list, a signature for each access token included, before it sends any of it: the minute
-    /// its front waits for that, and ten for the bytes. Callers of the file system have a limit of their own.
+    /// A long list may take its time, as long as it moves. The server makes all of it before it sends any: where that takes
+    /// longer than `op_timeout`, that has to be longer.
     private var listDeadlines: HTTPDeadlines {
         let patience = configuration.operationTimeout
-        return HTTPDeadlines(connect: min(.seconds(10), patience), idle: patience * 4, total: patience * 40)
+        return HTTPDeadlines(connect: min(.seconds(10), patience), idle: patience, total: patience * 40)
     }
 
     // MARK: - The file service
