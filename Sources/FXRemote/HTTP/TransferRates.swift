@@ -2,8 +2,8 @@ internal import FXSystem
 
 /// The limit of a remote in both directions. Belongs to the transport's thread.
 ///
-/// Contents of files are held up: bodies of requests that are read from a content, and bodies of answers that go to a
-/// sink. Other bodies go at once, for a question has little time; what they take is taken from the contents' share.
+/// Contents of files are held up: bodies of requests that are read from a content, and bodies of answers that are a range or
+/// go to a sink for bytes. Other bodies go at once, for a question has little time; what they take is taken from the contents' share.
 final class TransferRates {
     private var sending: SharedRate
     private var receiving: SharedRate

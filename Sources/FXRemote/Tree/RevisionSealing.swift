@@ -2,15 +2,6 @@ internal import Crypto
 internal import FXSystem
 internal import SystemPackage
 
-extension RemoteTree {
-    /// The disk says once that it has lost bytes of a draft, and then gives others for them: as it is now it is not what its
-    /// writer meant.
-    func noteDamage(_ error: RemoteError, of id: EntryID) {
-        guard error == .local(.ioError, during: .spool) else { return }
-        state.withLock { $0.index.update(id) { $0.damage = error } }
-    }
-}
-
 /// The end of a draft, and what becomes of it.
 extension Revision {
     /// Makes the bytes durable, without ending the draft. True while it is still a draft.

@@ -323,6 +323,13 @@ extension RemoteTree {
         sealed(isKept == nil ? .failure(.draining) : .success(nil))
     }
 
+    /// The disk says once that it has lost bytes of a draft, and then gives others for them: as it is now it is not what its
+    /// writer meant.
+    func noteDamage(_ error: RemoteError, of id: EntryID) {
+        guard error == .local(.ioError, during: .spool) else { return }
+        state.withLock { $0.index.update(id) { $0.damage = error } }
+    }
+
     /// Nobody relies on the spool file once the service has the bytes: neither is it kept, nor does the service make it its
     /// own.
     private var leavesSpool: Bool {
