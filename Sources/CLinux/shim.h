@@ -63,6 +63,10 @@ static inline int fx_openat(int directory, const char *path, int flags, unsigned
 static inline int fx_ioctl_pointer(int fd, unsigned long request, void *argument) { return ioctl(fd, request, argument); }
 static inline int fx_ioctl_int(int fd, unsigned long request, int argument) { return ioctl(fd, request, argument); }
 static inline int fx_fcntl_int(int fd, int command, int argument) { return fcntl(fd, command, argument); }
+static inline int fx_set_direct(int fd, int isDirect) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? flags : fcntl(fd, F_SETFL, isDirect ? flags | FX_O_DIRECT : flags & ~FX_O_DIRECT);
+}
 static inline int fx_fcntl_flock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
 
 // No glibc wrapper, or one behind _GNU_SOURCE.

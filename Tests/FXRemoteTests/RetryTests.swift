@@ -168,7 +168,7 @@ import Testing
             ALTER TABLE entries DROP COLUMN details;
             ALTER TABLE revisions DROP COLUMN note; ALTER TABLE revisions DROP COLUMN ranges;
             ALTER TABLE revisions DROP COLUMN stale; ALTER TABLE revisions DROP COLUMN freed; DROP TABLE discards; DROP TABLE contents;
-            DROP TABLE sent;
+            DROP TABLE sent; DROP TABLE log;
             PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)
             """)
         let later = try bench.service()

@@ -133,4 +133,6 @@ public enum JournalFailure: Sendable, Equatable {
     /// Written by a newer version of this program.
     case newer
     case damaged
+    /// The log beside the database does not go on where the database ends.
+    case otherLog
 }

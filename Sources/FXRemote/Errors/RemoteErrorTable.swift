@@ -182,6 +182,12 @@ extension RemoteError {
         case .expired: Row(errno: .staleNFSFileHandle, message: "the remote no longer keeps this file")
         case .journal(.newer):
             Row(errno: .ioError, message: "the journal was written by a newer fxmount; use that version")
+        case .journal(.otherLog):
+            Row(
+                errno: .ioError,
+                message:
+                    "journal.ahead does not belong to journal.sqlite; put both back from the same moment, or move journal.ahead away: what was sealed last is only there"
+            )
         case .journal(let failure): Row(errno: .ioError, message: "the journal failed (\(failure)); see fxmount doctor")
         case .interrupted: Row(errno: .interrupted, message: "interrupted", isTemporary: true)
         }

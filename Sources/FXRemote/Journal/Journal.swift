@@ -1,14 +1,16 @@
 internal import FXSystem
 internal import Synchronization
+internal import SystemPackage
 
-/// The durable memory of a state directory, written by one thread that commits whatever has queued up in one
-/// transaction.
+/// The durable memory of a state directory, written by one thread that commits whatever has queued up at once.
 ///
 /// A caller that needs durability passes a completion and gets it after the commit; everything else rides along. So
-/// files sealed at the same time share a sync, and making a draft costs none of its own.
+/// files sealed at the same time share a sync, and making a draft costs none of its own. A commit is one record of the
+/// log; the database gets the changes of many of them in one transaction, when nothing is to be committed or the log is
+/// full. What was sealed and sent in between never gets there.
 ///
-/// Lock order: `pending` is a leaf. It may be taken under the tree's lock, which keeps the order of changes the order
-/// in which they happened in memory. Completions run on the journal thread, outside of every lock.
+/// Lock order: `pending` and `backlog` are leaves. `pending` may be taken under the tree's lock, which keeps the order of changes the order in
+/// which they happened in memory. Completions run on the journal thread, outside of every lock.
 final class Journal: Sendable {
     typealias Completion = @Sendable (Result<Void, RemoteError>) -> Void
 
@@ -31,6 +33,9 @@ final class Journal: Sendable {
     /// For the bytes of small files.
     let room = JournalRoom()
     private let database: JournalDatabase
+    private let log: JournalLog
+    /// Changed by the thread only.
+    private let backlog = Mutex(JournalBacklog())
     private let pending = Monitor(Pending())
     private let didCommit: @Sendable ([JournalChange]) -> Void
     private let thread = Mutex<WorkerThread?>(nil)
@@ -38,6 +43,8 @@ final class Journal: Sendable {
     /// How long a change nobody waits for may wait for company. A crash loses at most this much of what was never
     /// promised.
     private static let patience: Duration = .milliseconds(20)
+    /// How often that passes with nothing to commit before the database is brought up to date.
+    private static let pauses = 10
     /// A full disk does not get better by asking often.
     private static let patienceAfterFailure: Duration = .seconds(1)
     /// Bounds the memory of the queue and the length of one transaction; a caller past it waits.
@@ -46,14 +53,27 @@ final class Journal: Sendable {
     /// - Parameter didCommit: runs on the journal thread after each transaction; recovery tests take their pictures
     ///   there.
     init(path: String, didCommit: @escaping @Sendable ([JournalChange]) -> Void = { _ in }) throws(RemoteError) {
-        database = try JournalDatabase(path: path)
+        let logPath = Journal.log(of: path)
+        database = try JournalDatabase(path: path, log: logPath)
+        log = try JournalLog(path: logPath, position: try database.position())
         self.didCommit = didCommit
     }
 
     func contents() throws(RemoteError) -> JournalContents { try database.contents() }
 
+    /// Where the log of a database is: beside it.
+    static func log(of path: String) -> String {
+        var file = FilePath(path)
+        // Not `.log`: that is what people and programs tidy up.
+        file.extension = "ahead"
+        return file.string
+    }
+
     /// The bytes of a revision that was sealed with them.
-    func content(of revision: RevisionID) throws(RemoteError) -> [UInt8]? { try database.content(of: revision) }
+    func content(of revision: RevisionID) throws(RemoteError) -> [UInt8]? {
+        if let bytes = backlog.withLock({ $0.content(of: revision) }) { return bytes }
+        return try database.content(of: revision)
+    }
 
     func hasContents() throws(RemoteError) -> Bool { try database.hasContents() }
 
@@ -65,7 +85,7 @@ final class Journal: Sendable {
     /// Writes at once, on the calling thread; only before `start`.
     func commitDirectly(_ changes: [JournalChange]) throws(RemoteError) {
         if changes.isEmpty { return }
-        try database.commit(changes)
+        try database.commit(changes, through: log.attempted)
         didCommit(changes)
     }
 
@@ -112,22 +132,53 @@ final class Journal: Sendable {
     }
 
     private func run() {
-        while let batch = nextBatch() {
-            var outcome: Result<Void, RemoteError> = .success(())
-            do throws(RemoteError) {
-                if let loss = batch.loss { throw loss }
-                if !batch.changes.isEmpty { try database.commit(batch.changes) }
-            } catch {
-                outcome = .failure(error)
+        var isBehind = false
+        while true {
+            switch nextTurn(isBehind) {
+            case .commit(let batch): commit(batch)
+            // What it could not take is in the log.
+            case .catchUp: isBehind = (try? catchUp()) == nil
+            case .end:
+                if (try? catchUp()) != nil { log.empty() }
+                return
             }
-            if case .success = outcome {
-                giveRoomBack(batch.changes)
-                didCommit(batch.changes)
-            } else {
-                keep(batch.changes, outcome)
-            }
-            for completion in batch.urgent + batch.others { completion(outcome) }
         }
+    }
+
+    private func commit(_ batch: Pending) {
+        var outcome: Result<Void, RemoteError> = .success(())
+        do throws(RemoteError) {
+            if let loss = batch.loss { throw loss }
+            if !batch.changes.isEmpty { try write(batch.changes) }
+        } catch {
+            outcome = .failure(error)
+        }
+        if case .success = outcome {
+            giveRoomBack(batch.changes)
+            didCommit(batch.changes)
+        } else {
+            keep(batch.changes, outcome)
+        }
+        for completion in batch.urgent + batch.others { completion(outcome) }
+    }
+
+    /// Makes changes durable: in the log, or in the database when the log is full or cannot be written.
+    private func write(_ changes: [JournalChange]) throws(RemoteError) {
+        let isFull = backlog.withLock { $0.isFull }
+        if !isFull, (try? log.append(changes)) == true { return backlog.withLock { $0.add(changes) } }
+        try catchUp(with: changes)
+    }
+
+    /// Gives the database what the log has, and `changes`.
+    private func catchUp(with changes: [JournalChange] = []) throws(RemoteError) {
+        let all = backlog.withLock { $0.changes } + changes
+        if all.isEmpty { return }
+        do throws(RemoteError) { try database.commit(all, through: log.attempted) } catch {
+            log.close()
+            throw error
+        }
+        log.startOver()
+        backlog.withLock { $0 = JournalBacklog() }
     }
 
     private func giveRoomBack(_ changes: [JournalChange]) {
@@ -149,23 +200,43 @@ final class Journal: Sendable {
         }
     }
 
-    private func nextBatch() -> Pending? {
-        let something = pending.wait { (state: inout Pending) -> Bool? in
+    private enum Turn {
+        case commit(Pending)
+        case catchUp
+        case end
+    }
+
+    /// - Parameter isBehind: the database could not be brought up to date when that was last tried.
+    private func nextTurn(_ isBehind: Bool) -> Turn {
+        var quiet = 0
+        while true {
+            if backlog.withLock({ $0.isEmpty }) { sleepUntilNeeded() }
+            // Company for the unhurried: the wait ends early as soon as somebody needs durability.
+            let isFailing = pending.withLock(waking: { _ in .nobody }) { $0.isFailing } || isBehind
+            let patience = isFailing ? Journal.patienceAfterFailure : Journal.patience
+            _ = pending.wait(until: .after(patience)) { state in state.isUrgent || state.isStopping ? true : nil }
+            if let turn = takeTurn() { return turn }
+            quiet += 1
+            if quiet >= Journal.pauses || isFailing { return .catchUp }
+        }
+    }
+
+    private func sleepUntilNeeded() {
+        _ = pending.wait { (state: inout Pending) -> Bool? in
             state.isIdle = !state.isStopping && state.isEmpty
             return state.isIdle ? nil : true
         }
-        if something == nil { return nil }
-        // Company for the unhurried: the wait ends early as soon as somebody needs durability.
-        let patience = pending.withLock { $0.isFailing ? Journal.patienceAfterFailure : Journal.patience }
-        _ = pending.wait(until: .after(patience)) { state in state.isUrgent || state.isStopping ? true : nil }
-        return pending.withLock { state in
-            if state.isStopping, state.isEmpty { return nil }
+    }
+
+    private func takeTurn() -> Turn? {
+        pending.withLock { state in
+            if state.isEmpty { return state.isStopping ? .end : nil }
             let batch = state
             state.changes = []
             state.urgent = []
             state.others = []
             state.isFailing = false
-            return batch
+            return .commit(batch)
         }
     }
 }

@@ -4,7 +4,7 @@ internal import GRDB
 
 /// Looks whether a journal is sound, also while a mount uses it.
 public enum JournalCheck {
-    /// Runs SQLite's `quick_check`; changes nothing.
+    /// Runs SQLite's `quick_check`, and looks whether the log goes with the database; changes nothing.
     /// - Returns: what is wrong, a line each; empty when all is well.
     /// - Throws: `.journal` when the file cannot be read as a database.
     public static func findings(path: String) throws(RemoteError) -> [String] {
@@ -36,12 +36,27 @@ public enum JournalCheck {
         return Set(names.map { UploadID($0) })
     }
 
+    /// Reads the database as it is once it has what is in the log.
     private static func read<Value>(_ path: String, _ body: (Database) throws -> Value) throws(RemoteError) -> Value {
+        // First: what a mount moves from the log to the database meanwhile is seen in both, not in none.
+        let records = try JournalLog.read(path: Journal.log(of: path))
         do {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
-            return try DatabaseQueue(path: path, configuration: configuration).read(body)
+            let file = try DatabaseQueue(path: path, configuration: configuration)
+            if records.isEmpty { return try file.read(body) }
+            let copy = try DatabaseQueue()
+            // Only then where it ends: it may move on at any moment.
+            try file.backup(to: copy)
+            return try copy.write { database in
+                for record in try LogPosition(database).unapplied(records) {
+                    for statement in record.statements { try statement.execute(on: database) }
+                }
+                return try body(database)
+            }
+        } catch let error as RemoteError {
+            throw error
         } catch let error as DatabaseError {
             throw .journal(.database(code: error.extendedResultCode.rawValue))
         } catch { throw .journal(.damaged) }

@@ -11,9 +11,11 @@ struct JournalDatabase: Sendable {
     private let queue: DatabaseQueue
 
     /// The layout this program writes; a larger number in the file is refused.
-    private static let version: Int64 = 9
+    private static let version: Int64 = 10
 
-    init(path: String) throws(RemoteError) {
+    /// Opens the database, makes it when it is missing, and brings it up to date.
+    /// - Parameter log: a path, of what was committed last.
+    init(path: String, log: String) throws(RemoteError) {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(10)
@@ -34,6 +36,9 @@ struct JournalDatabase: Sendable {
             if (1...6).contains(found) { try queue.write { try JournalDatabase.addDetails($0) } }
             if (1...7).contains(found) { try queue.write { try JournalDatabase.addContents($0) } }
             if (1...8).contains(found) { try queue.write { try JournalDatabase.addSent($0) } }
+            if (1...9).contains(found) { try queue.write { try JournalDatabase.addLog($0) } }
+            // The log has rows of the layout it was written with: steps to later ones come after this.
+            try replay(try position().unapplied(JournalLog.read(path: log)))
         } catch { throw JournalDatabase.typed(error) }
     }
 
@@ -57,6 +62,7 @@ struct JournalDatabase: Sendable {
                     PRIMARY KEY (upload, note));
                 CREATE TABLE contents (revision INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
                 \(sentTable)
+                \(logTable)
                 """)
     }
 
@@ -67,6 +73,15 @@ struct JournalDatabase: Sendable {
             PRIMARY KEY (session, path));
         PRAGMA user_version = 9;
         """
+
+    private static let logTable = """
+        CREATE TABLE log (identity INTEGER NOT NULL, applied INTEGER NOT NULL);
+        INSERT INTO log VALUES (random(), 0);
+        PRAGMA user_version = 10;
+        """
+
+    /// From layout 9, in which every commit waited for the database.
+    private static func addLog(_ database: Database) throws { try database.execute(sql: logTable) }
 
     /// From layout 8, which forgot what was sent when the service listed something else.
     private static func addSent(_ database: Database) throws { try database.execute(sql: sentTable) }
@@ -141,82 +156,31 @@ struct JournalDatabase: Sendable {
     }
 
     /// Carries out all changes in one durable transaction.
-    func commit(_ changes: [JournalChange]) throws(RemoteError) {
+    /// - Parameter sequence: of the last record of the log that is among them.
+    func commit(_ changes: [JournalChange], through sequence: UInt64) throws(RemoteError) {
+        try carryOut(changes.effective.map(JournalStatement.init), through: sequence)
+    }
+
+    /// Carries out what a log has and the database has not, in one durable transaction.
+    private func replay(_ records: [JournalRecord]) throws(RemoteError) {
+        guard let last = records.last else { return }
+        try carryOut(records.flatMap(\.statements), through: last.sequence)
+    }
+
+    private func carryOut(_ statements: [JournalStatement], through sequence: UInt64) throws(RemoteError) {
         do {
             try queue.write { database in
-                for change in changes.effective { try JournalDatabase.apply(change, to: database) }
+                for statement in statements { try statement.execute(on: database) }
+                try database.cachedStatement(sql: "UPDATE log SET applied = ?").execute(arguments: [sequence.stored])
             }
         } catch { throw JournalDatabase.typed(error) }
     }
 
-    private static func apply(_ change: JournalChange, to database: Database) throws {
-        switch change {
-        case .put(let row):
-            let committed = row.committed
-            let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
-            try statement.execute(arguments: [
-                row.id.rawValue.stored, row.remote.stored, row.parent.rawValue.stored, row.name.stored,
-                row.kind.rawValue,
-                Int64(row.mode), Int64(row.owner), row.modified.seconds, Int64(row.modified.nanoseconds),
-                row.created.seconds, Int64(row.created.nanoseconds), row.session?.rawValue, committed?.upload.text,
-                committed?.size.rawValue.stored, committed?.sha256?.bytes.stored, committed?.remoteID ?? row.remoteID,
-                committed?.time.seconds, committed.map { Int64($0.time.nanoseconds) }, row.movingFrom?.bytes.stored,
-                Int64(row.group), committed?.expires?.seconds, committed?.processing?.text, row.life?.text,
-                committed.flatMap { $0.details.isEmpty ? nil : JSONValue.object($0.details).text },
-            ])
-        case .dropEntry(let id):
-            try database.cachedStatement(sql: "DELETE FROM entries WHERE id = ?").execute(arguments: [
-                id.rawValue.stored
-            ])
-        case .putRevision(let row):
-            let statement = try database.cachedStatement(
-                sql: "INSERT OR REPLACE INTO revisions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
-            try statement.execute(arguments: [
-                row.id.rawValue.stored, row.entry.rawValue.stored, row.state.rawValue, row.upload.text,
-                row.size.rawValue.stored,
-                row.sha256?.bytes.stored, row.sealed?.seconds, row.sealed.map { Int64($0.nanoseconds) },
-                row.modified.seconds, Int64(row.modified.nanoseconds), row.isKnownToService,
-                row.acknowledged.count.stored,
-                Int64(row.attempts), row.error, row.note, row.acknowledged.text,
-                row.stale.isEmpty ? nil : row.stale.text, row.freed.isEmpty ? nil : row.freed.text,
-            ])
-        case .putDiscard(let row):
-            let statement = try database.cachedStatement(sql: "INSERT OR REPLACE INTO discards VALUES (?,?,?,?,?)")
-            try statement.execute(arguments: [
-                row.upload.text, row.note ?? "", row.remote.stored, row.path.bytes.stored, row.directoryID,
-            ])
-        case .dropDiscard(let row):
-            try database.cachedStatement(sql: "DELETE FROM discards WHERE upload = ? AND note = ?").execute(arguments: [
-                row.upload.text, row.note ?? "",
-            ])
-        case .dropRevision(let id):
-            try database.cachedStatement(sql: "DELETE FROM revisions WHERE id = ?").execute(arguments: [
-                id.rawValue.stored
-            ])
-            try drop(contentOf: id, from: database)
-        case .putContent(let id, let bytes):
-            try database.cachedStatement(sql: "INSERT OR REPLACE INTO contents VALUES (?,?)").execute(arguments: [
-                id.rawValue.stored, bytes.stored,
-            ])
-        case .dropContent(let id): try drop(contentOf: id, from: database)
-        case .dropContents: try database.execute(sql: "DELETE FROM contents")
-        case .putSent(let row):
-            try database.cachedStatement(sql: "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?)").execute(arguments: [
-                row.session.rawValue.stored, row.path.bytes.stored, row.size.rawValue.stored, row.sha256.bytes.stored,
-                row.remoteID, row.time.seconds, Int64(row.time.nanoseconds),
-            ])
-        case .dropSent(let session, let path):
-            try database.cachedStatement(sql: "DELETE FROM sent WHERE session = ? AND path = ?").execute(arguments: [
-                session.rawValue.stored, path.bytes.stored,
-            ])
-        }
-    }
-
-    private static func drop(contentOf id: RevisionID, from database: Database) throws {
-        try database.cachedStatement(sql: "DELETE FROM contents WHERE revision = ?").execute(arguments: [
-            id.rawValue.stored
-        ])
+    /// Where the log goes on.
+    func position() throws(RemoteError) -> LogPosition {
+        do {
+            return try queue.read { try LogPosition($0) }
+        } catch { throw JournalDatabase.typed(error) }
     }
 
     /// The bytes of one revision; nil when they are not here.
@@ -280,16 +244,13 @@ struct JournalDatabase: Sendable {
     }
 }
 
-extension UInt64 {
-    fileprivate var stored: Int64 { Int64(bitPattern: self) }
-}
-
-extension [UInt8] {
-    fileprivate var stored: DatabaseValue { unsafe DatabaseValue(value: withUnsafeBytes { unsafe Data($0) }) ?? .null }
-}
-
-extension Name {
-    fileprivate var stored: DatabaseValue { Array(bytes).stored }
+extension LogPosition {
+    init(_ database: Database) throws {
+        guard let row = try Row.fetchOne(database, sql: "SELECT identity, applied FROM log") else {
+            throw RemoteError.journal(.damaged)
+        }
+        self.init(identity: UInt64(bitPattern: row["identity"]), applied: UInt64(bitPattern: row["applied"]))
+    }
 }
 
 extension EntryRow {

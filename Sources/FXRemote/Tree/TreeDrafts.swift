@@ -346,7 +346,9 @@ extension RemoteTree {
             // The seal's row may still be written later; this one follows it, and is there before anybody seals it again.
             state.withLock { state in
                 guard let node = state.index[id] else { return }
-                services.journal.enqueue([.putRevision(draft.unsealedRow(entry: id, modified: node.modified))])
+                services.journal.enqueue([
+                    .dropContent(draft.id), .putRevision(draft.unsealedRow(entry: id, modified: node.modified)),
+                ])
             }
             services.journal.room.giveBack(draft.id)
             draft.abandonSeal()

@@ -80,6 +80,14 @@ extension OwnedDescriptor {
         _ = try retryingOnInterrupt { fx_await_writeback(number) }
     }
 
+    /// Whether reading and writing go past the page cache from now on (O_DIRECT): memory, place and length are multiples of
+    /// the disk's blocks then.
+    /// - Throws: EINVAL on a file system that knows no such thing.
+    public borrowing func setDirect(_ isDirect: Bool) throws(Errno) {
+        let number = rawValue
+        _ = try retryingOnInterrupt { fx_set_direct(number, isDirect ? 1 : 0) }
+    }
+
     /// Makes the whole file system of the open file durable (syncfs(2)).
     public borrowing func syncFileSystem() throws(Errno) {
         let number = rawValue

@@ -103,7 +103,7 @@ enum StateChecks {
         let path = directory.path(of: "journal.sqlite")
         if unsafe access(path, F_OK) != 0 { return .ok("journal", "none yet") }
         let remedy =
-            "restore journal.sqlite from a backup, or move it away: sealed bytes are in spool/, and until the next mount those of small files in its table contents"
+            "restore journal.sqlite and journal.ahead from a backup, or move both away: sealed bytes are in spool/, and until the next mount those of small files in journal.ahead and the table contents"
         do throws(RemoteError) {
             let findings = try JournalCheck.findings(path: path)
             return findings.isEmpty

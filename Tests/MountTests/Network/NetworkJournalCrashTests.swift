@@ -24,10 +24,10 @@ extension MountTests {
             /// files, in the first requests of what is sealed, where a spool file is put aside or removed, in the
             /// middle of a transaction.
             static let all = [
-                KillPoint("fdatasync", 4), KillPoint("sendto", 2), KillPoint("renameat2", 1),
+                KillPoint("pwrite64", 2), KillPoint("sendto", 2), KillPoint("renameat2", 1),
                 KillPoint("pwrite64", 12), KillPoint("unlinkat", 1), KillPoint("ftruncate", 1),
                 KillPoint("fdatasync", 2), KillPoint("recvfrom", 3), KillPoint("write", 3), KillPoint("fsync", 1),
-                KillPoint("pwrite64", 4), KillPoint("fdatasync", 7), KillPoint("fallocate", 2),
+                KillPoint("pwrite64", 4), KillPoint("fdatasync", 1), KillPoint("fallocate", 2),
                 KillPoint("sendto", 5), KillPoint("renameat2", 2), KillPoint("pwrite64", 30),
             ]
         }
