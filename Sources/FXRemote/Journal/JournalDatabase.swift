@@ -158,7 +158,8 @@ struct JournalDatabase: Sendable {
     /// Carries out all changes in one durable transaction.
     /// - Parameter sequence: of the last record of the log that is among them.
     func commit(_ changes: [JournalChange], through sequence: UInt64) throws(RemoteError) {
-        try carryOut(changes.effective.map(JournalStatement.init), through: sequence)
+        // One after another: the bytes of files are not in memory twice.
+        try carryOut(changes.effective.lazy.map(JournalStatement.init), through: sequence)
     }
 
     /// Carries out what a log has and the database has not, in one durable transaction.
@@ -167,7 +168,7 @@ struct JournalDatabase: Sendable {
         try carryOut(records.flatMap(\.statements), through: last.sequence)
     }
 
-    private func carryOut(_ statements: [JournalStatement], through sequence: UInt64) throws(RemoteError) {
+    private func carryOut(_ statements: some Sequence<JournalStatement>, through sequence: UInt64) throws(RemoteError) {
         do {
             try queue.write { database in
                 for statement in statements { try statement.execute(on: database) }

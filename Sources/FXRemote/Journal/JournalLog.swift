@@ -30,8 +30,8 @@ final class JournalLog: Sendable {
         var size: UInt64
     }
 
-    /// 8 MiB: some 400 files of 16 KiB before the database is brought up to date.
-    static let capacity: UInt64 = 8 << 20
+    /// 4 MiB: some 200 files of 16 KiB before the database is brought up to date. What is in the log is in memory as well.
+    static let capacity: UInt64 = 4 << 20
     /// What a write past the page cache is a multiple of, on every disk there is.
     static let block: UInt64 = 4096
     /// By how much the file grows at a time.
