@@ -1,8 +1,8 @@
 /// What is durable in the log and not in the database yet, in order.
 struct JournalBacklog: Sendable {
     private(set) var changes: [JournalChange] = []
-    /// The bytes among them that are still wanted.
-    private var contents: [RevisionID: [UInt8]] = [:]
+    /// What they say of the bytes of a revision: these, or that it has none any more.
+    private var contents: [RevisionID: [UInt8]?] = [:]
 
     /// Bounds the length of the transaction that brings the database up to date, and with it the wait of whoever comes
     /// then: some twenty milliseconds.
@@ -15,14 +15,15 @@ struct JournalBacklog: Sendable {
         changes += added
         for change in added {
             switch change {
-            case .putContent(let id, let bytes): contents[id] = bytes
-            case .dropContent(let id), .dropRevision(let id): contents[id] = nil
-            case .dropContents: contents = [:]
+            case .putContent(let id, let bytes): contents.updateValue(bytes, forKey: id)
+            case .dropContent(let id), .dropRevision(let id): contents.updateValue(nil, forKey: id)
+            // Only at a start, before there is a log.
+            case .dropContents: break
             case .put, .dropEntry, .putRevision, .putDiscard, .dropDiscard, .putSent, .dropSent: break
             }
         }
     }
 
-    /// The bytes of a revision; nil when they are in the database, if anywhere.
-    func content(of revision: RevisionID) -> [UInt8]? { contents[revision] }
+    /// The bytes of a revision, or that it has none; nil when it is not mentioned, and the database knows.
+    func content(of revision: RevisionID) -> [UInt8]?? { contents[revision] }
 }
