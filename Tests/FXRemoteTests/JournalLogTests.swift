@@ -297,6 +297,33 @@ private func everyKind() throws -> [JournalChange] {
         journal.stop()
     }
 
+    @Test(.enabled(if: geteuid() == 0, "mounts a small tmpfs"))
+    func `on a full disk the log goes on, gives back what it does not need, and the database catches up`() throws {
+        let bench = try Workbench()
+        let disk = bench.path + "/disk"
+        run("mkdir", disk)
+        run("mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", disk)
+        defer { run("umount", disk) }
+        let small = Workbench(at: disk)
+        let journal = try journal(small)
+        try journal.start()
+        try journal.commit([.putRevision(revision(1))])
+        run("sh", "-c", "cat /dev/zero > \(disk)/fill 2>/dev/null; true")
+        let log = try OwnedDescriptor.open(absolute: disk + "/journal.ahead", .readOnly)
+        #expect(try log.status().size.rawValue == 1 << 20, "grown before the disk was full")
+        // More than the database has pages for, and a pause in which it finds that out.
+        let texts = String(repeating: "why ", count: 200)
+        for id in 2...100 as ClosedRange<UInt64> { try journal.commit([.putRevision(revision(id, error: texts))]) }
+        usleep(500_000)
+        try journal.commit([.putRevision(revision(101))])
+        let crash = try crashed(small)
+        #expect(try known(crash) == Array(1...101))
+        let deadline = ContinuousDeadline.after(.seconds(20))
+        while try inDatabase(small).count < 101, !deadline.hasPassed { usleep(50_000) }
+        #expect(try inDatabase(small).count == 101, "what the log gave back is enough")
+        journal.stop()
+    }
+
     @Test func `small files that only the log has are sent after a power cut took the spool`() throws {
         let (bench, store) = (try Workbench(), try Workbench())
         let service = try bench.service(closedService(bench), commit: .journal)

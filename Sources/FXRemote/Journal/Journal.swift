@@ -132,12 +132,11 @@ final class Journal: Sendable {
     }
 
     private func run() {
-        var isBehind = false
         while true {
-            switch nextTurn(isBehind) {
+            switch nextTurn() {
             case .commit(let batch): commit(batch)
             // What it could not take is in the log.
-            case .catchUp: isBehind = (try? catchUp()) == nil
+            case .catchUp: try? catchUp()
             case .end:
                 if (try? catchUp()) != nil { log.empty() }
                 return
@@ -174,7 +173,11 @@ final class Journal: Sendable {
         let all = backlog.withLock { $0.changes } + changes
         if all.isEmpty { return }
         do throws(RemoteError) { try database.commit(all, through: log.attempted) } catch {
-            log.close()
+            // What is in the log comes back from there, whatever the database has made of this. Nothing is to be added to a
+            // database that does not work, though, nor after changes that may be in it all the same.
+            if !changes.isEmpty || !error.isPassing { log.close() }
+            if error == .local(.noSpace, during: .journal) { log.giveBack() }
+            backlog.withLock { $0.isStuck = true }
             throw error
         }
         log.startOver()
@@ -206,13 +209,13 @@ final class Journal: Sendable {
         case end
     }
 
-    /// - Parameter isBehind: the database could not be brought up to date when that was last tried.
-    private func nextTurn(_ isBehind: Bool) -> Turn {
+    private func nextTurn() -> Turn {
         var quiet = 0
         while true {
-            if backlog.withLock({ $0.isEmpty }) { sleepUntilNeeded() }
+            let (isEmpty, isStuck) = backlog.withLock { ($0.isEmpty, $0.isStuck) }
+            if isEmpty { sleepUntilNeeded() }
             // Company for the unhurried: the wait ends early as soon as somebody needs durability.
-            let isFailing = pending.withLock(waking: { _ in .nobody }) { $0.isFailing } || isBehind
+            let isFailing = pending.withLock(waking: { _ in .nobody }) { $0.isFailing } || isStuck
             let patience = isFailing ? Journal.patienceAfterFailure : Journal.patience
             _ = pending.wait(until: .after(patience)) { state in state.isUrgent || state.isStopping ? true : nil }
             if let turn = takeTurn() { return turn }
@@ -237,6 +240,18 @@ final class Journal: Sendable {
             state.others = []
             state.isFailing = false
             return .commit(batch)
+        }
+    }
+}
+
+extension RemoteError {
+    /// The database will take it once there is room on the disk, or nobody else holds it.
+    fileprivate var isPassing: Bool {
+        switch self {
+        case .local(.noSpace, during: .journal): true
+        // SQLITE_BUSY and SQLITE_LOCKED.
+        case .journal(.database(let code)): [5, 6].contains(code & 0xff)
+        default: false
         }
     }
 }

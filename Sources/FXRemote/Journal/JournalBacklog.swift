@@ -1,6 +1,8 @@
 /// What is durable in the log and not in the database yet, in order.
 struct JournalBacklog: Sendable {
     private(set) var changes: [JournalChange] = []
+    /// The database could not take them when that was last tried.
+    var isStuck = false
     /// What they say of the bytes of a revision: these, or that it has none any more.
     private var contents: [RevisionID: [UInt8]?] = [:]
 

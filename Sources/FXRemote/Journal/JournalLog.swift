@@ -28,6 +28,8 @@ final class JournalLog: Sendable {
         var attempted: UInt64
         /// How far there are blocks to write over.
         var size: UInt64
+        /// Takes no record until the database has everything.
+        var isClosed = false
     }
 
     /// 4 MiB: some 200 files of 16 KiB before the database is brought up to date. What is in the log is in memory as well.
@@ -42,23 +44,21 @@ final class JournalLog: Sendable {
     private let buffer = AlignedBuffer(alignment: Int(block))
     private let state: Mutex<State>
 
-    /// Opens the file, and makes it when it is missing. The database has everything that is in it.
+    /// Opens the file, and makes it when it is missing. The database has everything that is in it: it is emptied, so that no
+    /// old record can ever be taken for a new one.
     init(path: String, position: LogPosition) throws(RemoteError) {
-        let size: UInt64
         do throws(Errno) {
             // What is written is on the disk when the call returns.
             file = try OwnedDescriptor.open(absolute: path, [.readWrite, .create, .dataSync], mode: 0o600)
             // A log nobody finds after a power cut would be one without records.
             try OwnedDescriptor.open(absolute: FilePath(path).removingLastComponent().string, .directory).sync()
-            size = try file.status().size.rawValue
         } catch { throw .local(error, during: .journal) }
+        // Where it cannot be emptied it is written over.
+        try? file.truncate(to: .zero)
         // Past the page cache takes half the time of the processor, and of the caller's wait. Not every file system can.
         try? file.setDirect(true)
         identity = position.identity
-        state = Mutex(
-            State(
-                sequence: position.applied, attempted: position.applied,
-                size: min(size, JournalLog.capacity) / JournalLog.block * JournalLog.block))
+        state = Mutex(State(sequence: position.applied, attempted: position.applied, size: 0))
     }
 
     /// The number of the last record that may be in the file: what the database has once it has everything.
@@ -68,8 +68,8 @@ final class JournalLog: Sendable {
     /// - Returns: false when it does not fit behind the others.
     /// - Throws: `.local`; the record counts as not written, and the log takes no other until `startOver`.
     func append(_ changes: [JournalChange]) throws(RemoteError) -> Bool {
-        let (place, sequence) = state.withLock { ($0.end, $0.sequence + 1) }
-        if place >= JournalLog.capacity { return false }
+        let (place, sequence, isClosed) = state.withLock { ($0.end, $0.sequence + 1, $0.isClosed) }
+        if isClosed { return false }
         let record = JournalRecord(
             identity: identity, sequence: sequence, statements: changes.effective.map(JournalStatement.init)
         ).bytes
@@ -78,11 +78,13 @@ final class JournalLog: Sendable {
         state.withLock { $0.attempted = sequence }
         do throws(Errno) {
             try grow(to: end)
-            try write(record, to: end, at: place)
+            do throws(Errno) { try write(record, to: end, at: place) } catch {
+                // Some of it may be on the disk all the same. Nobody is promised what happens to it; better nothing.
+                try? write([], to: place + JournalLog.block, at: place)
+                throw error
+            }
         } catch {
             close()
-            // Some of it may be on the disk all the same. Nobody is promised what happens to it; better nothing.
-            try? write([], to: place + JournalLog.block, at: place)
             throw .local(error, during: .journal)
         }
         state.withLock { state in
@@ -94,7 +96,7 @@ final class JournalLog: Sendable {
 
     /// Takes no more until the database has everything: what failed, here or there, may be on the disk all the same, and
     /// must not be followed by something that counts on its absence.
-    func close() { state.withLock { $0.end = JournalLog.capacity } }
+    func close() { state.withLock { $0.isClosed = true } }
 
     private static func blocks(_ count: Int) -> UInt64 { (UInt64(count) + block - 1) / block * block }
 
@@ -115,30 +117,34 @@ final class JournalLog: Sendable {
         if end <= size { return }
         let wanted = min(max(end, size + JournalLog.growth), JournalLog.capacity)
         do throws(Errno) { try write([], to: wanted, at: size) } catch {
-            // The last blocks of the disk may be enough, or are better left to others.
+            // The last blocks of the disk: what this record does not need is left to others.
             let reached = (try? file.status().size.rawValue) ?? size
-            guard reached >= end else {
-                try? file.truncate(to: ByteCount(size))
-                throw error
-            }
-            return state.withLock { $0.size = reached / JournalLog.block * JournalLog.block }
+            resize(to: reached < end ? size : end)
+            if reached < end { throw error }
+            return
         }
         state.withLock { $0.size = wanted }
+    }
+
+    /// Leaves the disk what no record needs yet.
+    func giveBack() { resize(to: state.withLock { $0.end }) }
+
+    private func resize(to size: UInt64) {
+        guard (try? file.truncate(to: ByteCount(size))) != nil else { return }
+        state.withLock { $0.size = size }
     }
 
     /// The database has everything: the next record is written over the first.
     func startOver() {
         state.withLock { state in
             state.end = 0
+            state.isClosed = false
             state.sequence = state.attempted
         }
     }
 
     /// Gives the disk back what the file takes. The database has everything.
-    func empty() {
-        guard (try? file.truncate(to: .zero)) != nil else { return }
-        state.withLock { $0.size = 0 }
-    }
+    func empty() { resize(to: 0) }
 
     /// Reads the records at the start of a log, each one number after the one before.
     ///
