@@ -1,18 +1,34 @@
 import FXSystem
+import Glibc
+import Synchronization
 
 /// A tus service in a process of its own, and its control plane (Tests/TestServices/README.md).
 public final class TusControl: Sendable {
-    public let service: ServiceProcess
     public let port: Int
     public let http: LoopbackClient
+    private let arguments: [String]
+    private let running: Mutex<ServiceProcess>
 
-    public init() throws {
-        service = try ServiceProcess(["tus"])
+    /// - Parameter data: an existing directory that uploads and settings are kept in, so that they outlive a restart.
+    public init(data: String? = nil) throws {
+        arguments = ["tus"] + (data.map { ["--data", $0] } ?? [])
+        let service = try ServiceProcess(arguments)
+        running = Mutex(service)
         port = try service.port("port")
         http = LoopbackClient(port: port)
     }
 
+    public var service: ServiceProcess { running.withLock { $0 } }
+
     public func stop() { service.stop() }
+
+    /// Ends the service at once, as a crash does, and starts it on the same port; `log` begins anew.
+    public func restart() throws {
+        service.signal(SIGKILL)
+        service.stop()
+        let next = try ServiceProcess(arguments + ["--port", "\(port)"])
+        running.withLock { $0 = next }
+    }
 
     /// No uploads, every extension.
     public func reset() throws { try http.call("POST", "/_control/reset") }

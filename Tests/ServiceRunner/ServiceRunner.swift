@@ -60,10 +60,12 @@ struct TusCommand: AsyncParsableCommand {
 
     @Option(help: "0 takes a free port.")
     var port = 0
+    @Option(help: "Keep uploads and settings in this existing directory, and begin with those in it.")
+    var data: String?
 
     func run() async throws {
         endWithStandardInput()
-        try await TusServer().run(port: port) { announce(["port": .integer(Int64($0))]) }
+        try await TusServer(data: data).run(port: port) { announce(["port": .integer(Int64($0))]) }
     }
 }
 

@@ -6,10 +6,12 @@ import ServiceFixtures
 final class TusPlace: NetworkPlace {
     let proxy: ProxyControl
     let service: TusControl
+    private let data: String
     private static let token = "let-me-in"
 
     init() throws {
-        service = try TusControl()
+        data = try Scratch.directory("tus")
+        service = try TusControl(data: data)
         try service.set(["token": .string(TusPlace.token)])
         proxy = try ProxyControl(before: service.port)
     }
@@ -17,6 +19,7 @@ final class TusPlace: NetworkPlace {
     deinit {
         proxy.stop()
         service.stop()
+        Scratch.remove(data)
     }
 
     let parent = ""
@@ -75,5 +78,5 @@ final class TusPlace: NetworkPlace {
 
     func freeze() { service.service.signal(SIGSTOP) }
     func thaw() { service.service.signal(SIGCONT) }
-    func restart() throws { try interrupt() }
+    func restart() throws { try service.restart() }
 }

@@ -2,9 +2,19 @@ import Crypto
 import Glibc
 import Synchronization
 
-/// The bytes of an upload, in a file without a name that grows.
+/// The bytes of an upload, in a file that grows.
 final class AppendedBytes: Sendable {
-    private let state: Mutex<(descriptor: Int32, count: Int)> = Mutex((-1, 0))
+    private let state: Mutex<(descriptor: Int32, count: Int)>
+
+    /// None yet; their file has no name and goes with them.
+    init() { state = Mutex((-1, 0)) }
+
+    /// Those in a file, which is made where it is missing and stays.
+    init(path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if descriptor < 0 { throw ServiceFailure("cannot open \(path): errno \(errno)") }
+        state = Mutex((descriptor, Int(lseek(descriptor, 0, SEEK_END))))
+    }
 
     deinit {
         let descriptor = state.withLock { $0.descriptor }
@@ -30,7 +40,16 @@ final class AppendedBytes: Sendable {
         }
     }
 
-    func cut(to count: Int) { state.withLock { $0.count = min($0.count, count) } }
+    /// Drops what is behind the first `count` bytes.
+    func cut(to count: Int) throws {
+        try state.withLock { state in
+            if count >= state.count { return }
+            if ftruncate(state.descriptor, off_t(count)) != 0 {
+                throw ServiceFailure("cannot cut a body: errno \(errno)")
+            }
+            state.count = count
+        }
+    }
 
     func bytes(in range: Range<Int>) -> [UInt8] {
         let descriptor = state.withLock { $0.descriptor }

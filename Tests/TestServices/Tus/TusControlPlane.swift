@@ -3,24 +3,33 @@ import FXSystem
 extension TusState {
     /// One request of a test, never subject to anything.
     mutating func control(_ call: Call) -> Answer {
-        do throws(ControlError) {
+        do {
             return Answer(
                 200, fields: [("Content-Type", "application/json")], body: .bytes(Array(try perform(call).text.utf8)))
-        } catch { return Answer(400, body: .bytes(Array((error.sentence + "\n").utf8))) }
+        } catch let error as ControlError {
+            return Answer(400, body: .bytes(Array((error.sentence + "\n").utf8)))
+        } catch {
+            return Answer(500, body: .bytes(Array("\(error)\n".utf8)))
+        }
     }
 
-    private mutating func perform(_ call: Call) throws(ControlError) -> JSONValue {
+    private mutating func perform(_ call: Call) throws -> JSONValue {
         let body = call.json ?? [:]
         switch (call.method, call.path.dropFirst("/_control/".count)) {
         case ("POST", "reset"):
-            self = TusState()
+            try directory?.forget(order)
+            self = try TusState(directory)
             return [:]
         case ("GET", "settings"): return settings.json
         case ("POST", "settings"):
             try settings.apply(body)
+            try directory?.keep(settings)
             return settings.json
         case ("POST", "expire"):
-            for id in order where !(uploads[id]?.isWhole ?? true) { uploads[id]?.standing = .expired }
+            for id in order where !(uploads[id]?.isWhole ?? true) {
+                uploads[id]?.standing = .expired
+                try keep(id)
+            }
             return [:]
         case ("GET", "uploads"): return .array(order.compactMap { uploads[$0] }.map(TusState.describe))
         case ("GET", "log"):

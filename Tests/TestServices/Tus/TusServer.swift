@@ -11,10 +11,14 @@ import Synchronization
 /// As the protocol asks, it keeps what came before a cut, except where a checksum could not be verified; one request at
 /// a time appends to an upload, others get 423, as tusd does it.
 public final class TusServer: Sendable {
-    let state = Mutex(TusState())
+    let state: Mutex<TusState>
     private let front = Front(certificate: nil)
 
-    public init() {}
+    /// - Parameter data: an existing directory to keep uploads and settings in, after loading those it has; nil keeps
+    ///   them for as long as the process lives.
+    public init(data: String? = nil) throws {
+        state = try Mutex(TusState(data.map { TusDirectory(path: $0) }))
+    }
 
     /// Serves until the task is cancelled. Port 0 takes a free one.
     public func run(port: Int, ready: @escaping @Sendable (Int) -> Void) async throws {
@@ -38,7 +42,7 @@ public final class TusServer: Sendable {
             return try await send(state.withLock { $0.control(heard) }, to: call, writer)
         }
         let heard = call
-        let plan = state.withLock { $0.begin(heard) }
+        let plan = try state.withLock { try $0.begin(heard) }
         switch plan {
         case .answer(let answer):
             // What comes along is read, so that the connection can go on.
@@ -54,9 +58,9 @@ public final class TusServer: Sendable {
                     let bytes = piece.withUnsafeReadableBytes { Array($0) }
                     try state.withLock { try $0.take(bytes, for: id) }
                 }
-                answer = state.withLock { $0.finish(heard, id) }
+                answer = try state.withLock { try $0.finish(heard, id) }
             } catch {
-                state.withLock { $0.cut(id) }
+                try state.withLock { try $0.cut(id) }
                 throw error
             }
             try await send(answer, to: call, writer)

@@ -19,6 +19,12 @@ struct TusUpload: Sendable {
 
     var isWhole: Bool { length == bytes.count }
 
+    /// Counted from 1 in the order of creation.
+    var number: Int { Int(id.dropFirst().prefix { $0 != "-" }) ?? 0 }
+
+    /// Where the bytes begin that a checksum is still to prove.
+    var unverifiedStart: Int? { appending.flatMap { $0.digest == nil ? nil : $0.start } }
+
     /// A request under way.
     struct Appending: Sendable {
         /// Where it began.
@@ -48,18 +54,37 @@ struct TusState: Sendable {
     var order: [String] = []
     var log: [(method: String, target: String, status: Int)] = []
     var lastID = 0
+    /// Where uploads and settings are kept for the next process; nil keeps them for this one.
+    let directory: TusDirectory?
 
     static let creationPath = "/files/"
 
+    /// With what a directory holds already.
+    init(_ directory: TusDirectory?) throws {
+        self.directory = directory
+        guard let directory else { return }
+        settings = try directory.settings()
+        for upload in try directory.uploads() {
+            uploads[upload.id] = upload
+            order.append(upload.id)
+            lastID = upload.number
+        }
+    }
+
+    /// To be called before anybody is told what became of an upload.
+    func keep(_ id: String) throws {
+        if let directory, let upload = uploads[id] { try directory.keep(upload) }
+    }
+
     // MARK: - Requests
 
-    mutating func begin(_ call: Call) -> Plan {
-        let plan = plan(call)
+    mutating func begin(_ call: Call) throws -> Plan {
+        let plan = try plan(call)
         if case .answer(let answer) = plan { log.append((call.method, call.target, answer.status)) }
         return plan
     }
 
-    private mutating func plan(_ call: Call) -> Plan {
+    private mutating func plan(_ call: Call) throws -> Plan {
         if call.method == "OPTIONS" { return .answer(options()) }
         if !settings.token.isEmpty, call.field("Authorization") != "Bearer \(settings.token)" {
             return .answer(refusal(401, "who are you"))
@@ -70,7 +95,7 @@ struct TusState: Sendable {
             answer.fields.append(("Tus-Version", settings.versions.joined(separator: ",")))
             return .answer(answer)
         }
-        if call.method == "POST", call.path == TusState.creationPath { return create(call) }
+        if call.method == "POST", call.path == TusState.creationPath { return try create(call) }
         guard call.path.hasPrefix(TusState.creationPath) else { return .answer(refusal(404, "nothing is here")) }
         let id = String(call.path.dropFirst(TusState.creationPath.count))
         if !isReading, settings.locked > 0 {
@@ -86,10 +111,11 @@ struct TusState: Sendable {
         switch call.method {
         case "HEAD": return .answer(head(upload))
         case "GET": return .answer(get(call, upload))
-        case "PATCH": return patch(call, upload)
+        case "PATCH": return try patch(call, upload)
         case "DELETE" where settings.extensions.contains("termination"):
             if upload.appending != nil { return .answer(refusal(423, "locked")) }
             uploads[id]?.standing = .terminated
+            try keep(id)
             return .answer(answer(204))
         default: return .answer(refusal(405, "not here"))
         }
@@ -117,7 +143,7 @@ struct TusState: Sendable {
         return answer
     }
 
-    private mutating func create(_ call: Call) -> Plan {
+    private mutating func create(_ call: Call) throws -> Plan {
         let length = call.field("Upload-Length").map { Int($0) }
         let defers = call.field("Upload-Defer-Length")
         switch (length, defers) {
@@ -132,12 +158,14 @@ struct TusState: Sendable {
         lastID += 1
         let id = "u\(lastID)-\(UInt32.random(in: 0...(.max)))"
         var upload = TusUpload(
-            id: id, length: length ?? nil, metadata: call.field("Upload-Metadata"), bytes: AppendedBytes())
+            id: id, length: length ?? nil, metadata: call.field("Upload-Metadata"),
+            bytes: try directory?.bytes(of: id) ?? AppendedBytes())
         if settings.expiresAfter > 0, settings.extensions.contains("expiration") {
             upload.expires = Moment.now() + Int64(settings.expiresAfter) * 1_000_000
         }
         uploads[id] = upload
         order.append(id)
+        try keep(id)
         let hasBody = call.field("Content-Length").flatMap { Int($0) }.map { $0 > 0 } ?? false
         if hasBody, settings.extensions.contains("creation-with-upload"),
             call.field("Content-Type") == TusState.contentType
@@ -173,7 +201,7 @@ struct TusState: Sendable {
 
     static let contentType = "application/offset+octet-stream"
 
-    private mutating func patch(_ call: Call, _ upload: TusUpload) -> Plan {
+    private mutating func patch(_ call: Call, _ upload: TusUpload) throws -> Plan {
         if call.field("Content-Type") != TusState.contentType { return .answer(refusal(415, "Content-Type")) }
         if upload.appending != nil { return .answer(refusal(423, "locked")) }
         guard let offset = call.field("Upload-Offset").flatMap({ Int($0) }) else {
@@ -199,6 +227,7 @@ struct TusState: Sendable {
             appending.isDamaged = true
         }
         uploads[upload.id]?.appending = appending
+        if appending.digest != nil { try keep(upload.id) }
         return .append(upload.id)
     }
 
@@ -216,17 +245,19 @@ struct TusState: Sendable {
         uploads[id]?.appending = appending
     }
 
-    mutating func finish(_ call: Call, _ id: String) -> Answer {
+    mutating func finish(_ call: Call, _ id: String) throws -> Answer {
         guard let appending = uploads[id]?.appending, let upload = uploads[id] else {
             return refusal(404, "no such upload")
         }
         uploads[id]?.appending = nil
         if let digest = appending.digest, !digest.fits {
-            upload.bytes.cut(to: appending.start)
+            try upload.bytes.cut(to: appending.start)
+            try keep(id)
             log.append((call.method, call.target, 460))
             return refusal(460, "the checksum is another")
         }
         if let length = appending.length { uploads[id]?.length = length }
+        try keep(id)
         var answer = appending.isCreation ? created(id, call) : answer(204, uploads[id])
         answer.fields.append(("Upload-Offset", String(upload.bytes.count)))
         log.append((call.method, call.target, answer.status))
@@ -234,10 +265,12 @@ struct TusState: Sendable {
     }
 
     /// The client went away: what came is kept, unless it was to be verified.
-    mutating func cut(_ id: String) {
-        guard let appending = uploads[id]?.appending else { return }
-        if appending.digest != nil { uploads[id]?.bytes.cut(to: appending.start) }
+    mutating func cut(_ id: String) throws {
+        guard let upload = uploads[id], upload.appending != nil else { return }
         uploads[id]?.appending = nil
+        guard let start = upload.unverifiedStart else { return }
+        try upload.bytes.cut(to: start)
+        try keep(id)
     }
 
     // MARK: - Answers
