@@ -89,38 +89,70 @@ import Testing
         try expectExactly(files, at: run, "a crash at request \(number)")
     }
 
-    @Test(.timeLimit(.minutes(5))) func `a file of 1 GiB goes to a bucket while it is written`() throws {
-        let bench = try NetworkBench(.s3)
+    @Test(.timeLimit(.minutes(5)), arguments: [NetworkKind.s3, .tus, .opentera])
+    func `a file of 1 GiB, or the largest there may be, arrives whole, and a larger one is refused`(kind: NetworkKind)
+        throws
+    {
+        let bench = try NetworkBench(kind)
         let run = try bench.run()
         let engine = try EngineBench(run)
         defer {
             engine.stop()
             EngineBench.remove(engine.path)
         }
+        let limit = run.backend.facts.maximumFileSize
+        let size = min(limit?.rawValue ?? .max, 1 << 30)
+        #expect(size == (kind == .opentera ? limit?.rawValue : 1 << 30) && size > 499 << 20)
         let session = try engine.session()
-        let (_, file) = try engine.tree.create(
-            try Name("big"), in: session, mode: 0o644, flags: [.readWrite, .create], caller: EngineBench.caller)
-        // Zeros, with the number of the block somewhere in each.
+        func create(_ name: String) throws -> RemoteFile {
+            try engine.tree.create(
+                try Name(name), in: session, mode: 0o644, flags: [.readWrite, .create], caller: EngineBench.caller
+            ).1
+        }
+        let file = try create("big")
+        let written = try write(size, to: file)
+        if let limit, limit == ByteCount(size) {
+            let larger = try create("larger")
+            let byte: [UInt8] = [1]
+            #expect(throws: RemoteError.tooLarge(limit: limit)) {
+                _ = try byte.withUnsafeBytes { try larger.write($0, at: size) }
+            }
+            #expect(throws: RemoteError.self) { try engine.wait(60) { larger.flush(caller: EngineBench.caller, $0) } }
+            larger.release()
+        }
+        // Parts were sent before the close, where there are parts.
+        let early = try bench.proxy.log().count { $0.method == kind.uploadMethod && $0.sent >= 1 << 20 }
+        #expect(kind == .opentera ? early == 0 : early > 10, "\(early) were sent")
+        try engine.wait(200) { file.flush(caller: EngineBench.caller, $0) }
+        file.release()
+        if kind == .s3 {
+            let weed = try SeaweedFS.shared
+            let objects = try weed.objects(below: run.prefix).filter { $0.key.hasSuffix("/big") }
+            #expect(objects.map { UInt64($0.size) } == [size])
+            #expect(try weed.sha256(of: try #require(objects.first), pieces: 16 << 20) == written)
+        } else {
+            #expect(try bench.held(run) == ["big": [written]])
+        }
+        #expect(try bench.leftovers(run).isEmpty)
+    }
+
+    /// Zeros, with the number of the block somewhere in each.
+    /// - Returns: their SHA-256.
+    private func write(_ size: UInt64, to file: RemoteFile) throws -> String {
         var block = [UInt8](repeating: 0, count: 1 << 20)
         var hasher = SHA256()
-        for number in 0..<1024 {
+        for number in 0...Int((size - 1) >> 20) {
+            let start = UInt64(number) << 20
+            let count = Int(min(UInt64(block.count), size - start))
             let place = (number * 7919) % (block.count - 8)
             for byte in 0..<8 { block[place + byte] = UInt8(truncatingIfNeeded: (number + 1) >> (8 * byte)) }
-            try block.withUnsafeBytes { piece in
+            try block.withUnsafeBytes { whole in
+                let piece = UnsafeRawBufferPointer(rebasing: whole[..<count])
                 hasher.update(bufferPointer: piece)
-                _ = try file.write(piece, at: UInt64(number) << 20)
+                _ = try file.write(piece, at: start)
             }
             for byte in 0..<8 { block[place + byte] = 0 }
         }
-        // Parts were sent before the close.
-        #expect(try bench.proxy.log().contains { $0.method == "PUT" && $0.target.contains("partNumber") })
-        try engine.wait(200) { file.flush(caller: EngineBench.caller, $0) }
-        file.release()
-        let written = hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        let weed = try SeaweedFS.shared
-        let objects = try weed.objects(below: run.prefix).filter { $0.key.hasSuffix("/big") }
-        #expect(objects.map(\.size) == [1 << 30])
-        #expect(try weed.sha256(of: try #require(objects.first), pieces: 16 << 20) == written)
-        #expect(try bench.leftovers(run).isEmpty)
+        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }
