@@ -326,7 +326,7 @@ private func everyKind() throws -> [JournalChange] {
 
     @Test func `small files that only the log has are sent after a power cut took the spool`() throws {
         let (bench, store) = (try Workbench(), try Workbench())
-        let service = try bench.service(closedService(bench), commit: .journal)
+        let service = try bench.service(bench.closedStore(), commit: .journal)
         try service.start()
         let session = try service.trees[0].session("s")
         for number in 0..<5 { _ = try service.trees[0].put("\(number)", pattern(3_000 + number), in: session) }
@@ -360,7 +360,7 @@ private func everyKind() throws -> [JournalChange] {
     @Test func `who looks from outside sees what is in the log`() throws {
         let bench = try Workbench()
         let path = bench.path + "/journal.sqlite"
-        let service = try bench.service(closedService(bench), commit: .journal)
+        let service = try bench.service(bench.closedStore(), commit: .journal)
         try service.start()
         let session = try service.trees[0].session("s")
         for number in 0..<30 {
@@ -373,13 +373,5 @@ private func everyKind() throws -> [JournalChange] {
         #expect(try JournalCheck.findings(path: path) == [])
         service.stop()
         #expect(try JournalCheck.unfinished(path: path).map(\.files) == [30])
-    }
-
-    private func closedService(_ bench: Workbench) throws -> FaultyService {
-        let service = FaultyService(try LocalStore(path: bench.path + "/store", adoptsSpoolFiles: false))
-        for call in [FaultyService.Call.begin, .standing] {
-            for number in 1...1000 { service.inject(.refuse(.unreachable), at: call, number: number) }
-        }
-        return service
     }
 }

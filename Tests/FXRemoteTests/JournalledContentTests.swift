@@ -39,18 +39,9 @@ import Testing
 
     private func contents(_ bench: Workbench) throws -> Int { try rows(bench, "SELECT COUNT(*) FROM contents") }
 
-    /// A service that takes nothing for now.
-    private func closed(_ bench: Workbench) throws -> FaultyService {
-        let service = FaultyService(try LocalStore(path: bench.path + "/store", adoptsSpoolFiles: false))
-        for call in [FaultyService.Call.begin, .standing] {
-            for number in 1...1000 { service.inject(.refuse(.unreachable), at: call, number: number) }
-        }
-        return service
-    }
-
     /// - Returns: after a stop with the files queued.
     private func sealed(_ files: [String: [UInt8]], _ bench: Workbench, keeping: SpoolKeeping = .none) throws {
-        let service = try bench.service(closed(bench), commit: .journal, keeping: keeping)
+        let service = try bench.service(bench.closedStore(), commit: .journal, keeping: keeping)
         try service.start()
         let session = try service.trees[0].session("s")
         for (name, bytes) in files.sorted(by: { $0.key < $1.key }) {

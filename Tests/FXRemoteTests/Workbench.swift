@@ -33,6 +33,15 @@ final class Workbench: Sendable {
     /// A copy of the state directory, hard links kept, as a crash would leave it.
     func snapshot(to target: String) { run("cp", "-a", path + "/.", target) }
 
+    /// A store that takes nothing for now, and would not adopt spool files.
+    func closedStore() throws -> FaultyService {
+        let service = FaultyService(try LocalStore(path: path + "/store", adoptsSpoolFiles: false))
+        for call in [FaultyService.Call.begin, .standing] {
+            for number in 1...1000 { service.inject(.refuse(.unreachable), at: call, number: number) }
+        }
+        return service
+    }
+
     func service(
         _ backend: (any Backend)? = nil, commit: CommitMode = .remote, retry: RetryPolicy = .quick,
         operationTimeout: Duration = .seconds(15), listingTTL: Duration = .seconds(10),

@@ -9,8 +9,8 @@ internal import SystemPackage
 /// log; the database gets the changes of many of them in one transaction, when nothing is to be committed or the log is
 /// full. What was sealed and sent in between never gets there.
 ///
-/// Lock order: `pending` and `backlog` are leaves. `pending` may be taken under the tree's lock, which keeps the order of changes the order in
-/// which they happened in memory. Completions run on the journal thread, outside of every lock.
+/// Lock order: `pending` and `backlog` are leaves. `pending` may be taken under the tree's lock, which keeps the order
+/// of changes the order in which they happened in memory. Completions run on the journal thread, outside of every lock.
 final class Journal: Sendable {
     typealias Completion = @Sendable (Result<Void, RemoteError>) -> Void
 

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// How many bytes of sealed files the journal itself may hold.
 ///
-/// A small file is made durable by the transaction that seals it, which carries its bytes: one sync instead of three
+/// A small file is made durable by the commit that seals it, which carries its bytes: one sync instead of three
 /// (of the file, of its directory, of the journal). The bytes leave the journal with their revision, or when the next
 /// start has put them back into the spool. Bounded, so that a long outage does not fill the journal: past the bound a
 /// file is synced by itself.
